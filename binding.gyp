@@ -1,0 +1,26 @@
+{
+  "target_defaults": {
+    "sources": [
+      "native/addon.cc",
+      "native/promotion.cc",
+      "native/control.cc",
+      "native/environment.cc",
+      "native/kernel_tls.cc",
+      "native/keys.cc",
+      "native/openssl.cc",
+      "native/probe.cc",
+      "native/sender.cc",
+      "native/session.cc",
+      "native/syscalls.cc",
+      "native/transmit_queue.cc"
+    ],
+    "include_dirs": ["<!(node -p \"require('node-addon-api').include_dir\")"],
+    "defines": ["NAPI_VERSION=8", "NODE_ADDON_API_DISABLE_CPP_EXCEPTIONS", "OPENSSL_API_COMPAT=30000"],
+    "cflags": ["-Wall", "-Wextra", "-Werror", "-fvisibility=hidden"],
+    "cflags_cc": ["-std=c++17"],
+    "ldflags": ["-Wl,-z,nodelete"]
+  },
+  "targets": [
+    { "target_name": "fastify_ktls" }
+  ]
+}

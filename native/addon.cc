@@ -1,0 +1,250 @@
+// The addon's exports. Arguments are checked in lib/; here they are asserted.
+#include <napi.h>
+
+#include <cerrno>
+#include <chrono>
+#include <cstring>
+
+#include "environment.h"
+#include "probe.h"
+#include "promotion.h"
+#include "session.h"
+
+namespace fastify_ktls {
+
+namespace {
+
+EnvironmentHandle& GetEnvironment(Napi::Env env) {
+  return *env.GetInstanceData<EnvironmentHandle>();
+}
+
+Napi::Object ToObject(Napi::Env env, Outcome outcome) {
+  Napi::Object object = Napi::Object::New(env);
+  object.Set("error", outcome.error);
+  object.Set("call", outcome.call == nullptr ? "" : outcome.call);
+  return object;
+}
+
+// Passes a C++ value to the constructor of a wrapped class.
+template <typename Value>
+Napi::Object Wrap(Napi::Env env, const Napi::FunctionReference& constructor, Value* value) {
+  return constructor.New({Napi::External<Value>::New(env, value)});
+}
+
+using QueueHandle = std::shared_ptr<TransmitQueue>;
+using SessionHandle = std::shared_ptr<Session>;
+
+class TransmitterWrap : public Napi::ObjectWrap<TransmitterWrap> {
+ public:
+  static Napi::Function Define(Napi::Env env) {
+    return DefineClass(env, "Transmitter",
+                       {InstanceAccessor<&TransmitterWrap::Id>("id"),
+                        InstanceAccessor<&TransmitterWrap::DataBytes>("dataBytes"),
+                        InstanceAccessor<&TransmitterWrap::FileBytes>("fileBytes"),
+                        InstanceMethod<&TransmitterWrap::Send>("send"),
+                        InstanceMethod<&TransmitterWrap::Shutdown>("shutdown"),
+                        InstanceMethod<&TransmitterWrap::Abort>("abort")});
+  }
+
+  explicit TransmitterWrap(const Napi::CallbackInfo& info)
+      : ObjectWrap(info), queue_(std::move(*info[0].As<Napi::External<QueueHandle>>().Data())) {}
+
+  ~TransmitterWrap() override {
+    queue_->Detach();
+    queue_->Abort();
+  }
+
+ private:
+  Napi::Value Id(const Napi::CallbackInfo& info) { return Number(info, queue_->id()); }
+  Napi::Value DataBytes(const Napi::CallbackInfo& info) {
+    return Number(info, queue_->data_bytes());
+  }
+  Napi::Value FileBytes(const Napi::CallbackInfo& info) {
+    return Number(info, queue_->file_bytes());
+  }
+
+  static Napi::Value Number(const Napi::CallbackInfo& info, uint64_t value) {
+    return Napi::Number::New(info.Env(), static_cast<double>(value));
+  }
+
+  // send(parts: (Uint8Array | { fd, offset, length })[]). Takes over the fds.
+  Napi::Value Send(const Napi::CallbackInfo& info) {
+    const auto parts = info[0].As<Napi::Array>();
+    std::vector<TransmitItem> items;
+    items.reserve(parts.Length());
+    for (uint32_t i = 0; i < parts.Length(); i++) {
+      const Napi::Value part = parts.Get(i);
+      if (part.IsTypedArray()) {
+        const auto bytes = part.As<Napi::Uint8Array>();
+        items.push_back(TransmitItem::Data(bytes.Data(), bytes.ByteLength()));
+      } else {
+        const auto range = part.As<Napi::Object>();
+        UniqueFd file(range.Get("fd").As<Napi::Number>().Int32Value());
+        items.push_back(TransmitItem::File(std::move(file),
+                                           range.Get("offset").As<Napi::Number>().Int64Value(),
+                                           static_cast<uint64_t>(range.Get("length")
+                                                                     .As<Napi::Number>()
+                                                                     .Int64Value())));
+      }
+    }
+    return Submit(info.Env(), std::move(items));
+  }
+
+  Napi::Value Shutdown(const Napi::CallbackInfo& info) {
+    std::vector<TransmitItem> items;
+    items.push_back(TransmitItem::Shutdown());
+    return Submit(info.Env(), std::move(items));
+  }
+
+  // true: done; false: pending; else what failed.
+  Napi::Value Submit(Napi::Env env, std::vector<TransmitItem> items) {
+    Outcome outcome;
+    const bool settled = queue_->Submit(std::move(items), false, &outcome);
+    if (settled && outcome.error != 0) return ToObject(env, outcome);
+    return Napi::Boolean::New(env, settled);
+  }
+
+  Napi::Value Abort(const Napi::CallbackInfo& info) {
+    // The event of closing cannot be delivered before this turn of the loop ends.
+    const bool closed = queue_->Abort();
+    if (!closed) GetEnvironment(info.Env())->AddLingering(info.Env());
+    return Napi::Boolean::New(info.Env(), closed);
+  }
+
+  QueueHandle queue_;
+};
+
+class SessionWrap : public Napi::ObjectWrap<SessionWrap> {
+ public:
+  static Napi::Function Define(Napi::Env env) {
+    return DefineClass(env, "Session",
+                       {InstanceMethod<&SessionWrap::Matches>("matches"),
+                        InstanceMethod<&SessionWrap::Promote>("promote"),
+                        InstanceMethod<&SessionWrap::CloseNotify>("closeNotify"),
+                        InstanceMethod<&SessionWrap::Forget>("forget")});
+  }
+
+  explicit SessionWrap(const Napi::CallbackInfo& info)
+      : ObjectWrap(info), session_(std::move(*info[0].As<Napi::External<SessionHandle>>().Data())) {
+  }
+
+ private:
+  // matches(finished): is this the SSL that sent this Finished message?
+  Napi::Value Matches(const Napi::CallbackInfo& info) {
+    const auto expected = info[0].As<Napi::Uint8Array>();
+    uint8_t finished[EVP_MAX_MD_SIZE];
+    const size_t size =
+        session_->ssl == nullptr
+            ? 0
+            : openssl.SSL_get_finished(session_->ssl, finished, sizeof(finished));
+    return Napi::Boolean::New(info.Env(), size > 0 && size == expected.ByteLength() &&
+                                              memcmp(finished, expected.Data(), size) == 0);
+  }
+
+  // promote(fd): a Transmitter, or { refusal, error, call }.
+  Napi::Value Promote(const Napi::CallbackInfo& info) {
+    const EnvironmentHandle& environment = GetEnvironment(info.Env());
+    Promotion promotion;
+    promotion.refusal = "not-captured";
+    if (session_->ssl != nullptr)
+      promotion = fastify_ktls::Promote(session_.get(), info[0].As<Napi::Number>().Int32Value(),
+                                        environment);
+    if (promotion.queue)
+      return Wrap(info.Env(), environment->transmitter_constructor, &promotion.queue);
+    Napi::Object refused = ToObject(info.Env(), promotion.cause);
+    refused.Set("refusal", promotion.refusal);
+    return refused;
+  }
+
+  // Queues the close_notify, unless OpenSSL has sent one or a fatal alert.
+  void CloseNotify(const Napi::CallbackInfo&) {
+    if (session_->ssl == nullptr) return;
+    openssl.SSL_shutdown(session_->ssl);
+    openssl.ERR_clear_error();
+  }
+
+  // The connection will not be promoted any more: drops its secret.
+  void Forget(const Napi::CallbackInfo&) { session_->secret.Clear(); }
+
+  SessionHandle session_;
+};
+
+Napi::Value ProbeKernel(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  const ProbeResult probed = Probe();
+  Napi::Object result = ToObject(env, {-probed.failed_errno, probed.failed_call});
+  for (const auto& [name, errors] : {std::make_pair("tls12", probed.tls12),
+                                     std::make_pair("tls13", probed.tls13)}) {
+    Napi::Array array = Napi::Array::New(env);
+    for (uint32_t i = 0; i < kCipherCount; i++) array.Set(i, errors[i]);
+    result.Set(name, array);
+  }
+  return result;
+}
+
+// start(onEvent): false when OpenSSL has no room for us.
+Napi::Value Start(const Napi::CallbackInfo& info) {
+  GetEnvironment(info.Env())->Start(info.Env(), info[0].As<Napi::Function>());
+  return Napi::Boolean::New(info.Env(), StartCapture());
+}
+
+Napi::Value ClaimSessions(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  Napi::Array sessions = Napi::Array::New(env);
+  for (SessionHandle& session : Claim())
+    sessions.Set(sessions.Length(),
+                 Wrap(env, GetEnvironment(env)->session_constructor, &session));
+  return sessions;
+}
+
+void DiscardSessions(const Napi::CallbackInfo&) { Discard(); }
+
+// duplicate(fd): the new descriptor or a negative errno.
+Napi::Value Duplicate(const Napi::CallbackInfo& info) {
+  const int fd = sys.duplicate(info[0].As<Napi::Number>().Int32Value());
+  return Napi::Number::New(info.Env(), fd >= 0 ? fd : -errno);
+}
+
+// drain(milliseconds): blocks; for the end of the process.
+void Drain(const Napi::CallbackInfo& info) {
+  GetEnvironment(info.Env())
+      ->WaitForLingering(std::chrono::milliseconds(info[0].As<Napi::Number>().Int64Value()));
+}
+
+Napi::Object Init(Napi::Env env, Napi::Object exports) {
+  const char* missing = LoadOpenSsl();
+  exports.Set("missingFunction",
+              missing == nullptr ? env.Null() : Napi::Value(Napi::String::New(env, missing)));
+  if (missing != nullptr) return exports;
+
+  auto* environment = new EnvironmentHandle(std::make_shared<Environment>());
+  (*environment)->session_constructor = Napi::Persistent(SessionWrap::Define(env));
+  (*environment)->transmitter_constructor = Napi::Persistent(TransmitterWrap::Define(env));
+  env.SetInstanceData(environment);
+  env.AddCleanupHook(
+      [](Environment* ending) {
+        StopCapture();
+        ending->Stop();
+        ending->session_constructor.Reset();
+        ending->transmitter_constructor.Reset();
+      },
+      environment->get());
+
+  exports.Set("probe", Napi::Function::New(env, ProbeKernel, "probe"));
+  exports.Set("start", Napi::Function::New(env, Start, "start"));
+  exports.Set("claim", Napi::Function::New(env, ClaimSessions, "claim"));
+  exports.Set("discard", Napi::Function::New(env, DiscardSessions, "discard"));
+  exports.Set("duplicate", Napi::Function::New(env, Duplicate, "duplicate"));
+  exports.Set("drain", Napi::Function::New(env, Drain, "drain"));
+  return exports;
+}
+
+}  // namespace
+
+}  // namespace fastify_ktls
+
+static Napi::Object InitAddon(Napi::Env env, Napi::Object exports) {
+  return fastify_ktls::Init(env, exports);
+}
+
+NODE_API_MODULE(fastify_ktls, InitAddon)

@@ -1,0 +1,63 @@
+#include "environment.h"
+
+namespace fastify_ktls {
+
+void Environment::Start(Napi::Env env, Napi::Function on_event) {
+  std::lock_guard<std::mutex> lock(mutex_);
+  if (running_) return;
+  // An unlimited queue: each transfer sends one event, and none may be lost.
+  function_ = Function::New(env, on_event, "fastify-ktls", 0, 1, this);
+  function_.Unref(env);
+  running_ = true;
+}
+
+void Environment::Stop() {
+  std::lock_guard<std::mutex> lock(mutex_);
+  if (!running_) return;
+  running_ = false;
+  function_.Abort();
+}
+
+void Environment::OnSettled(uint64_t id, Outcome outcome) { Send({id, false, outcome}); }
+
+void Environment::OnClosed(uint64_t id) {
+  Send({id, true, {}});
+  std::lock_guard<std::mutex> lock(mutex_);
+  lingering_--;
+  lingering_changed_.notify_all();
+}
+
+void Environment::AddLingering(Napi::Env env) {
+  {
+    std::lock_guard<std::mutex> lock(mutex_);
+    lingering_++;
+  }
+  if (held_++ == 0) function_.Ref(env);
+}
+
+void Environment::WaitForLingering(std::chrono::milliseconds timeout) {
+  std::unique_lock<std::mutex> lock(mutex_);
+  lingering_changed_.wait_for(lock, timeout, [this] { return lingering_ <= 0; });
+}
+
+void Environment::Send(const Event& event) {
+  std::lock_guard<std::mutex> lock(mutex_);
+  if (!running_) return;
+  auto* copy = new Event(event);
+  if (function_.NonBlockingCall(copy) != napi_ok) delete copy;
+}
+
+void Environment::Deliver(Napi::Env env, Napi::Function on_event, Environment* self,
+                          Event* event) {
+  const std::unique_ptr<Event> owned(event);
+  if (env == nullptr) return;  // the environment is going away
+  if (event->closed && --self->held_ == 0) self->function_.Unref(env);
+  const Napi::Value call = event->outcome.call == nullptr
+                               ? env.Undefined()
+                               : Napi::Value(Napi::String::New(env, event->outcome.call));
+  on_event.Call({Napi::Number::New(env, static_cast<double>(event->id)),
+                 Napi::Boolean::New(env, event->closed),
+                 Napi::Number::New(env, event->outcome.error), call});
+}
+
+}  // namespace fastify_ktls

@@ -1,0 +1,69 @@
+#include "probe.h"
+
+#include <arpa/inet.h>
+#include <netinet/in.h>
+
+#include <cerrno>
+
+#include "kernel_tls.h"
+#include "syscalls.h"
+
+namespace fastify_ktls {
+
+namespace {
+
+// An established loopback connection; TLS_TX can be set once on each.
+class LoopbackPair {
+ public:
+  // Null on success, else the name of the call that failed; see errno.
+  const char* Open() {
+    sockaddr_in address = {};
+    address.sin_family = AF_INET;
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    socklen_t length = sizeof(address);
+    auto* name = reinterpret_cast<sockaddr*>(&address);
+
+    UniqueFd listener(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+    client_.Reset(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+    if (!listener || !client_) return "socket";
+    if (bind(listener.get(), name, length) != 0) return "bind";
+    if (getsockname(listener.get(), name, &length) != 0) return "getsockname";
+    if (listen(listener.get(), 1) != 0) return "listen";
+    // Does not wait: the backlog has room, and nothing else knows the port.
+    if (connect(client_.get(), name, length) != 0) return "connect";
+    return nullptr;
+  }
+  int fd() const { return client_.get(); }
+
+ private:
+  UniqueFd client_;
+};
+
+}  // namespace
+
+ProbeResult Probe() {
+  static constexpr uint8_t kAnyBytes[32] = {};
+  ProbeResult result;
+  for (int version : {TLS1_2_VERSION, TLS1_3_VERSION}) {
+    int* errors = version == TLS1_2_VERSION ? result.tls12 : result.tls13;
+    for (int i = 0; i < kCipherCount; i++) {
+      LoopbackPair pair;
+      result.failed_call = pair.Open();
+      if (result.failed_call != nullptr) {
+        result.failed_errno = errno;
+        return result;
+      }
+      if (const int error = AttachUlp(pair.fd()); error != 0) {
+        result.failed_call = "setsockopt TCP_ULP";
+        result.failed_errno = -error;
+        return result;
+      }
+      CryptoInfo info(version, kCiphers[i]);
+      info.Set(kAnyBytes, kAnyBytes, 0);
+      errors[i] = -EnableTransmit(pair.fd(), info);
+    }
+  }
+  return result;
+}
+
+}  // namespace fastify_ktls

@@ -1,0 +1,24 @@
+// Whether a connection may switch its transmit side to the kernel now, and the
+// switch.
+#ifndef FASTIFY_KTLS_PROMOTION_H_
+#define FASTIFY_KTLS_PROMOTION_H_
+
+#include <memory>
+
+#include "session.h"
+
+namespace fastify_ktls {
+
+struct Promotion {
+  std::shared_ptr<TransmitQueue> queue;  // null when refused
+  const char* refusal = nullptr;         // a reason of lib/reasons.ts, or "not-ready"
+  Outcome cause;                         // the system call behind the refusal, if one was
+};
+
+// `fd` is the connection's descriptor, from which the queue gets a duplicate.
+// "not-ready" means that OpenSSL or libuv still has bytes to write.
+Promotion Promote(Session* session, int fd, std::shared_ptr<TransmitListener> listener);
+
+}  // namespace fastify_ktls
+
+#endif  // FASTIFY_KTLS_PROMOTION_H_

@@ -1,0 +1,61 @@
+// The system calls of the transmit path, behind one table.
+//
+// Every call here can return short, EAGAIN or an error at the worst moment. A
+// test replaces entries to make that happen, or to stand in for a kernel
+// without kernel TLS (test/double).
+#ifndef FASTIFY_KTLS_SYSCALLS_H_
+#define FASTIFY_KTLS_SYSCALLS_H_
+
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <sys/types.h>
+#include <unistd.h>
+
+#include <utility>
+
+namespace fastify_ktls {
+
+struct Syscalls {
+  int (*setsockopt)(int fd, int level, int name, const void* value, socklen_t length);
+  int (*getsockopt)(int fd, int level, int name, void* value, socklen_t* length);
+  ssize_t (*sendmsg)(int fd, const msghdr* message, int flags);
+  ssize_t (*sendfile)(int out, int in, off_t* offset, size_t count);
+  int (*shutdown)(int fd, int how);
+  int (*close)(int fd);
+  // F_DUPFD_CLOEXEC: a plain dup would leak the connection into child processes.
+  int (*duplicate)(int fd);
+  // SIOCOUTQ: bytes in the TCP send queue that the peer has not acknowledged.
+  int (*unacknowledged)(int fd, int* bytes);
+  int (*epoll_ctl)(int epoll, int operation, int fd, epoll_event* event);
+};
+
+extern Syscalls sys;
+
+// Owns one file descriptor.
+class UniqueFd {
+ public:
+  UniqueFd() = default;
+  explicit UniqueFd(int fd) : fd_(fd) {}
+  UniqueFd(UniqueFd&& other) noexcept : fd_(std::exchange(other.fd_, -1)) {}
+  UniqueFd& operator=(UniqueFd&& other) noexcept {
+    if (this != &other) Reset(std::exchange(other.fd_, -1));
+    return *this;
+  }
+  UniqueFd(const UniqueFd&) = delete;
+  UniqueFd& operator=(const UniqueFd&) = delete;
+  ~UniqueFd() { Reset(); }
+
+  int get() const { return fd_; }
+  explicit operator bool() const { return fd_ >= 0; }
+  void Reset(int fd = -1) {
+    if (fd_ >= 0) sys.close(fd_);
+    fd_ = fd;
+  }
+
+ private:
+  int fd_ = -1;
+};
+
+}  // namespace fastify_ktls
+
+#endif  // FASTIFY_KTLS_SYSCALLS_H_
