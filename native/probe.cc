@@ -23,12 +23,12 @@ class LoopbackPair {
     socklen_t length = sizeof(address);
     auto* name = reinterpret_cast<sockaddr*>(&address);
 
-    UniqueFd listener(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+    listener_.Reset(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
     client_.Reset(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
-    if (!listener || !client_) return "socket";
-    if (bind(listener.get(), name, length) != 0) return "bind";
-    if (getsockname(listener.get(), name, &length) != 0) return "getsockname";
-    if (listen(listener.get(), 1) != 0) return "listen";
+    if (!listener_ || !client_) return "socket";
+    if (bind(listener_.get(), name, length) != 0) return "bind";
+    if (getsockname(listener_.get(), name, &length) != 0) return "getsockname";
+    if (listen(listener_.get(), 1) != 0) return "listen";
     // Does not wait: the backlog has room, and nothing else knows the port.
     if (connect(client_.get(), name, length) != 0) return "connect";
     return nullptr;
@@ -36,6 +36,7 @@ class LoopbackPair {
   int fd() const { return client_.get(); }
 
  private:
+  UniqueFd listener_;  // closing it would reset the connection that waits in it
   UniqueFd client_;
 };
 

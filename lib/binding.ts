@@ -1,0 +1,97 @@
+import { join } from 'node:path'
+
+/** How a system call failed: a negative errno, and the call's name. */
+export interface Failure {
+  readonly error: number
+  readonly call: string
+}
+
+/** The ranges of a file are sent from this descriptor, which the callee closes. */
+export interface FileRange {
+  readonly fd: number
+  readonly offset: number
+  readonly length: number
+}
+
+/** The transmit side of a promoted connection (native/transmit_queue.h). */
+export interface Transmitter {
+  readonly id: number
+  readonly dataBytes: number
+  readonly fileBytes: number
+  /** `true`: all is taken; `false`: an event will tell. */
+  send (parts: ReadonlyArray<Uint8Array | FileRange>): boolean | Failure
+  /** Ends the sending side once all is in TCP. Results as of `send`. */
+  shutdown (): boolean | Failure
+  /** `true`: closed; `false`: closes when nothing reported as written can be lost. */
+  abort (): boolean
+}
+
+/** One server-side SSL object (native/session.h). */
+export interface Session {
+  matches (finished: Uint8Array): boolean
+  promote (fd: number): Transmitter | Refusal
+  closeNotify (): void
+  forget (): void
+}
+
+export interface Refusal extends Failure {
+  readonly refusal: string
+}
+
+export interface Probe extends Failure {
+  /** errno of TLS_TX by cipher, in the order of native/keys.h; 0: taken. */
+  readonly tls12: readonly number[]
+  readonly tls13: readonly number[]
+}
+
+export type EventHandler = (id: number, closed: boolean, error: number, call: string | undefined) => void
+
+export interface Binding {
+  probe (): Probe
+  start (onEvent: EventHandler): boolean
+  claim (): Session[]
+  discard (): void
+  /** A new descriptor with close-on-exec, or a negative errno. */
+  duplicate (fd: number): number
+  /** Blocks until closed connections have drained, at most so many milliseconds. */
+  drain (milliseconds: number): void
+}
+
+interface Addon extends Binding {
+  readonly missingFunction: string | null
+}
+
+export type LoadResult =
+  | { readonly binding: Binding }
+  | { readonly reason: 'not-linux' | 'addon-missing' | 'openssl-missing', readonly detail: string }
+
+let loaded: LoadResult | undefined
+
+/** The only place that loads the addon. */
+export function loadBinding (): LoadResult {
+  loaded ??= load()
+  return loaded
+}
+
+function load (): LoadResult {
+  if (process.platform !== 'linux') {
+    return { reason: 'not-linux', detail: `kernel TLS is a feature of Linux, and this is ${process.platform}` }
+  }
+  let addon: Addon
+  try {
+    addon = require(join(__dirname, '../../build/Release/fastify_ktls.node'))
+  } catch (error) {
+    const message = error instanceof Error ? error.message : String(error)
+    return {
+      reason: 'addon-missing',
+      detail: `the native addon could not be loaded (${message}); build it with "node native/build.js" in the package's folder`
+    }
+  }
+  if (addon.missingFunction !== null) {
+    return {
+      reason: 'openssl-missing',
+      detail: `this runtime does not export OpenSSL's ${addon.missingFunction}; use Node.js`
+    }
+  }
+  return { binding: addon }
+}

@@ -1,0 +1,38 @@
+import { subscribe, unsubscribe } from 'node:diagnostics_channel'
+import type { Server, Socket } from 'node:net'
+import type { Binding, Session } from './binding'
+import { serverOf } from './internals'
+
+/** Fires for each connection that a server of this process accepts, after its 'connection' event. */
+const CHANNEL = 'net.server.socket'
+
+/** Takes the sessions of its own servers' connections. */
+export interface Claimant {
+  owns (server: Server): boolean
+  adopt (socket: Socket, sessions: Session[]): void
+}
+
+const claimants = new Set<Claimant>()
+let binding: Binding | undefined
+
+/** From now until the returned function is called, `claimant` is asked about each new connection. */
+export function capture (from: Binding, claimant: Claimant): () => void {
+  binding = from
+  if (claimants.size === 0) subscribe(CHANNEL, onServerSocket)
+  claimants.add(claimant)
+  return () => {
+    if (claimants.delete(claimant) && claimants.size === 0) unsubscribe(CHANNEL, onServerSocket)
+  }
+}
+
+function onServerSocket (message: unknown): void {
+  const { socket } = message as { socket: Socket }
+  const server = serverOf(socket)
+  for (const claimant of claimants) {
+    if (server !== undefined && claimant.owns(server)) {
+      claimant.adopt(socket, binding!.claim())
+      return
+    }
+  }
+  binding!.discard()
+}

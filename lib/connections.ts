@@ -1,0 +1,105 @@
+import { Server as TlsServer, TLSSocket } from 'node:tls'
+import type { AddressInfo, Server, Socket } from 'node:net'
+import type { FastifyInstance } from 'fastify'
+import type { FallbackReason, Path } from '../types/index'
+import type { Binding, Session } from './binding'
+import { capture } from './capture'
+import type { Claimant } from './capture'
+import { tcpSocketOf } from './internals'
+import type { Counters } from './stats'
+import type { KernelTransmit } from './transmit'
+
+/** One TLS connection from its acceptance to its end. */
+export class Connection {
+  /** Usually one; more when other TLS servers of the process accepted in the same tick. */
+  sessions: readonly Session[]
+  /** Present once the kernel encrypts what this connection sends. */
+  transmit: KernelTransmit | undefined
+  /** Why the connection will never be promoted. */
+  refusal: FallbackReason | undefined
+  #socket: TLSSocket | undefined
+
+  constructor (sessions: readonly Session[]) {
+    this.sessions = sessions
+  }
+
+  get path (): Exclude<Path, 'sendfile'> {
+    return this.transmit === undefined ? 'node' : 'write'
+  }
+
+  secured (socket: TLSSocket): void {
+    this.#socket = socket
+    const { setMaxSendFragment } = socket
+    // The kernel's records are of 16 KiB, whatever the user asks for.
+    socket.setMaxSendFragment = size => {
+      this.refuse('max-send-fragment')
+      return setMaxSendFragment.call(socket, size)
+    }
+  }
+
+  /** The connection stays with OpenSSL for good: its secrets are dropped. */
+  refuse (reason: FallbackReason): void {
+    this.refusal ??= reason
+    if (this.transmit !== undefined) return
+    for (const session of this.sessions) session.forget()
+    this.sessions = []
+  }
+
+  bytes (): Record<Path, number> {
+    const { transmit } = this
+    if (transmit === undefined) return { sendfile: 0, write: 0, node: this.#socket?.bytesWritten ?? 0 }
+    return { sendfile: transmit.fileBytes, write: transmit.dataBytes, node: transmit.bytesBefore }
+  }
+}
+
+/** Finds the TLS connections of one Fastify instance, on all the servers it listens with. */
+export class Connections implements Claimant {
+  readonly #fastify: FastifyInstance
+  readonly #counters: Counters
+  readonly #servers = new WeakSet<Server>()
+  readonly #bySocket = new WeakMap<Socket, Connection>()
+
+  constructor (fastify: FastifyInstance, binding: Binding, counters: Counters) {
+    this.#fastify = fastify
+    this.#counters = counters
+    this.#follow(fastify.server)
+    const stop = capture(binding, this)
+    fastify.addHook('onClose', (_instance, done) => {
+      stop()
+      done()
+    })
+  }
+
+  /** The connection below a TLSSocket, if it was captured. */
+  of (socket: TLSSocket): Connection | undefined {
+    const tcpSocket = tcpSocketOf(socket)
+    return tcpSocket && this.#bySocket.get(tcpSocket)
+  }
+
+  owns (server: Server): boolean {
+    if (this.#servers.has(server)) return true
+    if (!(server instanceof TlsServer) || !this.#listensAt(server.address() as AddressInfo)) return false
+    this.#follow(server)
+    return true
+  }
+
+  adopt (socket: Socket, sessions: Session[]): void {
+    const connection = new Connection(sessions)
+    this.#bySocket.set(socket, connection)
+    this.#counters.opened(connection)
+    socket.once('close', () => this.#counters.closed(connection))
+  }
+
+  #follow (server: Server): void {
+    this.#servers.add(server)
+    // First in line: a listener of the user's may already change the socket.
+    server.prependListener('secureConnection', (socket: TLSSocket) => this.of(socket)?.secured(socket))
+  }
+
+  /** Fastify opens one server more for each further address of `localhost`. */
+  #listensAt (address: AddressInfo | null): boolean {
+    return address !== null && this.#fastify.addresses().some(own =>
+      // Node's types allow the path of a Unix socket here.
+      typeof own === 'object' && own.port === address.port && own.address === address.address)
+  }
+}

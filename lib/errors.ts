@@ -1,0 +1,21 @@
+import createError from '@fastify/error'
+
+/** `options` holds a name or value that is not accepted. */
+export const FST_KTLS_INVALID_OPTION = createError<[string]>(
+  'FST_KTLS_INVALID_OPTION',
+  '%s',
+  500,
+  TypeError
+)
+
+/** `mode: 'require'`, and this machine or runtime cannot offload. */
+export const FST_KTLS_UNAVAILABLE = createError<[string, string]>(
+  'FST_KTLS_UNAVAILABLE',
+  'kernel TLS is required but not available (%s): %s'
+)
+
+/** A file became shorter while it was sent, so its Content-Length cannot be kept. */
+export const FST_KTLS_FILE_TRUNCATED = createError<[]>(
+  'FST_KTLS_FILE_TRUNCATED',
+  'the file became shorter while it was sent'
+)

@@ -1,0 +1,99 @@
+/*
+ * Every Node internal that the plugin touches, named once. Checked on Node
+ * 20.20, 22.23, 24.9 and 26.9.
+ */
+import fs from 'node:fs'
+import { Socket } from 'node:net'
+import type { Server } from 'node:net'
+import type { TLSSocket } from 'node:tls'
+
+interface InternalSocket {
+  /** The TCP socket below a TLSSocket. */
+  _parent?: unknown
+  _handle?: { fd?: unknown } | null
+  /** The server that accepted a socket. */
+  server?: unknown
+  _unrefTimer?: () => void
+  _onTimeout: () => void
+  /** Chunks that wait in the Writable. */
+  writableBuffer?: ReadonlyArray<{ chunk: Uint8Array | string, encoding: BufferEncoding }>
+}
+
+function internal (socket: Socket): InternalSocket {
+  return socket as unknown as InternalSocket
+}
+
+export function tcpSocketOf (socket: TLSSocket): Socket | undefined {
+  const parent = internal(socket)._parent
+  return parent instanceof Socket ? parent : undefined
+}
+
+export function serverOf (socket: Socket): Server | undefined {
+  return internal(socket).server as Server | undefined
+}
+
+/** The descriptor's number, good until control returns to the event loop. */
+export function descriptorOf (socket: Socket): number | undefined {
+  const fd = internal(socket)._handle?.fd
+  return typeof fd === 'number' && fd >= 0 ? fd : undefined
+}
+
+/** Restarts the socket's idle timer, as Node does at each read and write. */
+export function refreshIdleTimer (socket: Socket): void {
+  internal(socket)._unrefTimer?.()
+}
+
+/** Lets a running idle timeout pass while `active()` holds. */
+export function guardIdleTimer (socket: Socket, active: () => boolean): void {
+  const onTimeout = internal(socket)._onTimeout
+  internal(socket)._onTimeout = () => {
+    if (active()) refreshIdleTimer(socket)
+    else onTimeout.call(socket)
+  }
+  // A timer that runs already is bound to the former method.
+  if (socket.timeout) socket.setTimeout(socket.timeout)
+}
+
+export function bufferedChunks (socket: Socket): NonNullable<InternalSocket['writableBuffer']> {
+  return internal(socket).writableBuffer ?? []
+}
+
+interface InternalReadStream {
+  fd: number | null
+  /** What was opened, and with which flags; both absent on a stream over a given `fd`. */
+  flags?: string
+  start?: number
+  /** The last byte's position, Infinity without one. */
+  end: number
+  _read: unknown
+}
+
+/** A file stream's descriptor, null before it is open. */
+export function fileDescriptorOf (stream: fs.ReadStream): number | null {
+  return (stream as unknown as InternalReadStream).fd
+}
+
+/** Whether the stream was made over a descriptor and reads from its own position. */
+export function readsFromPosition (stream: fs.ReadStream): boolean {
+  const { flags, start } = stream as unknown as InternalReadStream
+  return flags === undefined && start === undefined
+}
+
+/** First and last byte to read, the last one inclusive. */
+export function requestedRange (stream: fs.ReadStream): { start: number, end: number } {
+  const { start = 0, end } = stream as unknown as InternalReadStream
+  return { start, end }
+}
+
+const nodeRead: unknown = (fs.ReadStream.prototype as unknown as InternalReadStream)._read
+
+/** Whether reading is still Node's own method. */
+export function readsAsNodeDoes (stream: fs.ReadStream): boolean {
+  return (stream as unknown as InternalReadStream)._read === nodeRead
+}
+
+/** Whether the stream uses the real file system, not `options.fs` and not a FileHandle. */
+export function usesRealFs (stream: fs.ReadStream): boolean {
+  const key = Object.getOwnPropertySymbols(stream).find(symbol => symbol.description === 'kFs')
+  return key !== undefined && (stream as unknown as Record<symbol, unknown>)[key] === fs
+}

@@ -1,0 +1,78 @@
+import type { TLSSocket } from 'node:tls'
+import type { FallbackReason, Support } from '../types/index'
+import type { Session, Transmitter } from './binding'
+import type { Connection } from './connections'
+import { descriptorOf } from './internals'
+import type { Counters } from './stats'
+import { cipherOf } from './support'
+import { KernelTransmit } from './transmit'
+
+/**
+ * Turns of the event loop after which a connection that still has bytes to
+ * write is left to OpenSSL for this reply. Session tickets are out after one.
+ */
+const MAX_TURNS = 8
+
+type Done = (refusal?: FallbackReason) => void
+
+/** Switches connections to the kernel. */
+export class Promoter {
+  readonly #support: Support
+  readonly #counters: Counters
+
+  constructor (support: Support, counters: Counters) {
+    this.#support = support
+    this.#counters = counters
+  }
+
+  /** Calls `done` with why not; without argument once `connection.transmit` is there. */
+  promote (connection: Connection, socket: TLSSocket, done: Done, turn = 0): void {
+    if (connection.transmit !== undefined) return done()
+    connection.refusal ??= this.#refuseProtocol(socket)
+    if (connection.refusal !== undefined) {
+      connection.refuse(connection.refusal)
+      return done(connection.refusal)
+    }
+    const refusal = this.#attempt(connection, socket)
+    if (refusal === 'not-ready' && turn < MAX_TURNS && !socket.destroyed) {
+      setImmediate(() => this.promote(connection, socket, done, turn + 1))
+    } else {
+      done(refusal)
+    }
+  }
+
+  #refuseProtocol (socket: TLSSocket): FallbackReason | undefined {
+    if (socket.alpnProtocol === 'h2') return 'http2'
+    const version = socket.getProtocol()
+    if (version !== 'TLSv1.2' && version !== 'TLSv1.3') return 'version-not-offloadable'
+    const cipher = cipherOf(socket.getCipher().standardName)
+    return cipher !== undefined && this.#support.versions[version][cipher] ? undefined : 'cipher-not-offloadable'
+  }
+
+  #attempt (connection: Connection, socket: TLSSocket): FallbackReason | undefined {
+    const fd = descriptorOf(socket)
+    const finished = socket.getFinished()
+    if (finished === undefined || socket.writableLength > 0) return 'not-ready'
+    const session = connection.sessions.find(candidate => candidate.matches(finished))
+    if (session === undefined || fd === undefined) return final(connection, 'not-captured')
+    const result = session.promote(fd)
+    if ('refusal' in result) {
+      // Descriptors may be there again for the next reply.
+      const reason = result.refusal as FallbackReason
+      return reason === 'not-ready' || reason === 'no-resources' ? reason : final(connection, reason)
+    }
+    this.#switch(connection, socket, session, result)
+    return undefined
+  }
+
+  #switch (connection: Connection, socket: TLSSocket, session: Session, transmitter: Transmitter): void {
+    connection.transmit = new KernelTransmit(socket, session, transmitter)
+    connection.sessions = []
+    this.#counters.promoted()
+  }
+}
+
+function final (connection: Connection, reason: FallbackReason): FallbackReason {
+  connection.refuse(reason)
+  return reason
+}

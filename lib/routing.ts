@@ -1,0 +1,57 @@
+import fs from 'node:fs'
+import { Readable } from 'node:stream'
+import type { FallbackReason } from '../types/index'
+import { readsAsNodeDoes, readsFromPosition, usesRealFs } from './internals'
+
+/** Why a stream's bytes cannot be had from its file alone; undefined: they can. */
+export function refuseStream (stream: fs.ReadStream): FallbackReason | undefined {
+  if (!usesRealFs(stream)) return 'custom-fs'
+  if (!readsAsNodeDoes(stream)) return 'stream-modified'
+  if (stream.readableEncoding !== null) return 'stream-decoded'
+  if (readsFromPosition(stream)) return 'stream-without-start'
+  const consumed = stream.bytesRead > 0 || stream.readableLength > 0 || stream.readableEnded
+  const wanted = stream.readableFlowing !== null || stream.listenerCount('data') > 0 || stream.listenerCount('readable') > 0
+  return consumed || wanted ? 'stream-in-use' : undefined
+}
+
+/** Whether nobody has replaced how the stream is piped. */
+export function pipesAsNodeDoes (stream: fs.ReadStream): boolean {
+  return stream.pipe === Readable.prototype.pipe
+}
+
+export interface ResponseHead {
+  readonly method: string
+  readonly statusCode: number
+  readonly headersSent: boolean
+  readonly endsWithPayload: boolean
+  readonly transferEncoding: unknown
+  readonly strictContentLength: boolean
+}
+
+/** Why a response cannot have a file's bytes as its body. */
+export function refuseResponse (head: ResponseHead): FallbackReason | undefined {
+  if (head.headersSent) return 'headers-sent'
+  // RFC 9110 6.4.1: these have no body, whatever their headers say.
+  if (head.method === 'HEAD' || head.statusCode === 304 || head.statusCode === 204) return 'no-body'
+  if (!head.endsWithPayload) return 'trailers'
+  if (head.transferEncoding !== undefined) return 'transfer-encoding'
+  if (head.strictContentLength) return 'strict-content-length'
+  return undefined
+}
+
+export interface ByteRange {
+  readonly offset: number
+  readonly length: number
+}
+
+/** The part of a file of `size` bytes that lies between `start` and `end`, inclusive. */
+export function rangeWithin (size: number, start: number, end: number): ByteRange {
+  const stop = Math.min(end + 1, size)
+  return { offset: start, length: Math.max(stop - start, 0) }
+}
+
+/** Why a body of `length` bytes is not sent under the headers that are set. */
+export function refuseLength (length: number, contentLength: unknown, minSize: number): FallbackReason | undefined {
+  if (contentLength !== undefined && String(contentLength) !== String(length)) return 'content-length-mismatch'
+  return length < minSize ? 'too-small' : undefined
+}

@@ -1,0 +1,88 @@
+import { readFileSync } from 'node:fs'
+import { release } from 'node:os'
+import { getSystemErrorName } from 'node:util'
+import type { Cipher, Support, SupportReason } from '../types/index'
+import { loadBinding } from './binding'
+import type { Binding, Probe } from './binding'
+
+/** In the order of the native probe (native/keys.h). */
+const CIPHERS: readonly Cipher[] = ['aes-128-gcm', 'aes-256-gcm', 'chacha20-poly1305']
+
+const ENOENT = -2
+
+export interface Detected {
+  readonly support: Support
+  /** Present when available. */
+  readonly binding?: Binding
+}
+
+let detected: Detected | undefined
+
+/** What this kernel and runtime can do; probed once a process. */
+export function detect (): Detected {
+  detected ??= probe()
+  return detected
+}
+
+export const SWITCHED_OFF: Detected = { support: unavailable('off', 'the plugin is registered with mode "off"') }
+
+function probe (): Detected {
+  const loaded = loadBinding()
+  if (!('binding' in loaded)) return { support: unavailable(loaded.reason, loaded.detail) }
+  const { binding } = loaded
+  const result = binding.probe()
+  if (result.error !== 0) return { support: explainFailure(result) }
+  const versions = { 'TLSv1.2': byCipher(result.tls12), 'TLSv1.3': byCipher(result.tls13) }
+  const any = Object.values(versions).some(ciphers => Object.values(ciphers).includes(true))
+  if (!any) {
+    return { support: unavailable('kernel-refused', 'the kernel has the module tls but takes none of its ciphers; are its crypto modules (gcm, aes) there?') }
+  }
+  return {
+    binding,
+    support: Object.freeze({ available: true, reason: null, detail: null, kernel: release(), versions, rekey: canRekey() })
+  }
+}
+
+function explainFailure ({ call, error }: Probe): Support {
+  if (call === 'setsockopt TCP_ULP' && error === ENOENT) {
+    return unavailable('kernel-module-missing', 'the kernel module tls is not loaded; load it as root with "modprobe tls", on the host when in a container, and list it in /etc/modules-load.d to keep it')
+  }
+  return unavailable('kernel-refused', `the probe's ${call} failed with ${getSystemErrorName(error)}`)
+}
+
+function unavailable (reason: SupportReason, detail: string): Support {
+  return Object.freeze({
+    available: false,
+    reason,
+    detail,
+    kernel: release(),
+    versions: { 'TLSv1.2': byCipher([]), 'TLSv1.3': byCipher([]) },
+    rekey: false
+  })
+}
+
+function byCipher (errors: readonly number[]): Record<Cipher, boolean> {
+  const can = (cipher: Cipher) => errors[CIPHERS.indexOf(cipher)] === 0
+  return {
+    'aes-128-gcm': can('aes-128-gcm'),
+    'aes-256-gcm': can('aes-256-gcm'),
+    'chacha20-poly1305': can('chacha20-poly1305')
+  }
+}
+
+/** Kernels that can change a key count it (Documentation/networking/tls.rst, Statistics). */
+function canRekey (): boolean {
+  try {
+    return readFileSync('/proc/net/tls_stat', 'latin1').includes('TlsTxRekeyOk')
+  } catch {
+    return false
+  }
+}
+
+/** The name under which `support.versions` lists a suite, from its standard name. */
+export function cipherOf (standardName: string): Cipher | undefined {
+  if (standardName.includes('AES_128_GCM')) return 'aes-128-gcm'
+  if (standardName.includes('AES_256_GCM')) return 'aes-256-gcm'
+  if (standardName.includes('CHACHA20_POLY1305')) return 'chacha20-poly1305'
+  return undefined
+}

@@ -1,0 +1,176 @@
+import { close } from 'node:fs'
+import type { Writable } from 'node:stream'
+import type { TLSSocket } from 'node:tls'
+import { getSystemErrorName } from 'node:util'
+import type { EventHandler, Failure, FileRange, Session, Transmitter } from './binding'
+import { FST_KTLS_FILE_TRUNCATED } from './errors'
+import { bufferedChunks, guardIdleTimer, refreshIdleTimer } from './internals'
+
+type Callback = (error?: Error | null) => void
+type Chunk = { chunk: Uint8Array | string, encoding: BufferEncoding }
+
+const ECANCELED = -125
+const ENODATA = -61
+
+/** Empty chunks that stand for a file's bytes on their way through the Writable. */
+const ranges = new WeakMap<Uint8Array, FileRange>()
+
+/**
+ * Has the kernel send a range of a file, in the order of the promoted socket's
+ * writes. Closes the range's descriptor. `callback` is called when the kernel
+ * has taken all of it, or with the error: FST_KTLS_FILE_TRUNCATED when the file
+ * is shorter, else the system call's.
+ */
+export function writeFile (socket: TLSSocket, range: FileRange, callback: Callback): void {
+  const chunk = Buffer.alloc(0)
+  ranges.set(chunk, range)
+  socket.write(chunk, error => {
+    if (ranges.delete(chunk)) close(range.fd)
+    callback(error)
+  })
+}
+
+/** Whether a failed write failed for the file's sake, not the client's. */
+export function isFileError (error: Error): boolean {
+  if (error instanceof FST_KTLS_FILE_TRUNCATED) return true
+  const { syscall, code } = error as NodeJS.ErrnoException
+  return syscall === 'sendfile' && code !== 'ECONNRESET' && code !== 'EPIPE'
+}
+
+const live = new Map<number, KernelTransmit>()
+
+/** Brings the native part's events to their connection. */
+export const onTransmitEvent: EventHandler = (id, closed, error, call) => {
+  const transmit = live.get(id)
+  if (closed) live.delete(id)
+  else transmit?.settled(error === 0 ? null : toError({ error, call: call ?? 'write' }))
+}
+
+/** Sends what a TLSSocket's Writable hands out through the kernel. */
+export class KernelTransmit {
+  /** What the connection had sent through OpenSSL. */
+  readonly bytesBefore: number
+  readonly #socket: TLSSocket
+  readonly #session: Session
+  readonly #transmitter: Transmitter
+  /** The Writable waits for one thing at a time. */
+  #waiting: Callback | undefined
+  #submitted = 0
+  #seenByTimer = 0
+
+  constructor (socket: TLSSocket, session: Session, transmitter: Transmitter) {
+    this.bytesBefore = socket.bytesWritten
+    this.#socket = socket
+    this.#session = session
+    this.#transmitter = transmitter
+    live.set(transmitter.id, this)
+    this.#takeOver()
+  }
+
+  get dataBytes (): number {
+    return this.#transmitter.dataBytes
+  }
+
+  get fileBytes (): number {
+    return this.#transmitter.fileBytes
+  }
+
+  settled (error: Error | null): void {
+    refreshIdleTimer(this.#socket)
+    const waiting = this.#waiting
+    this.#waiting = undefined
+    waiting?.(error)
+  }
+
+  /** Overrides the documented methods that a Writable's implementation consists of. */
+  #takeOver (): void {
+    const socket: TLSSocket & Partial<Writable> = this.#socket
+    const destroy = socket._destroy
+    socket._write = (chunk: Uint8Array | string, encoding: BufferEncoding, callback: Callback) => {
+      this.#send([{ chunk, encoding }], callback)
+    }
+    socket._writev = (chunks: Chunk[], callback: Callback) => this.#send(chunks, callback)
+    socket._final = callback => this.#end(callback)
+    socket._destroy = (error, callback) => {
+      this.#abort()
+      destroy.call(socket, error, callback)
+    }
+    Object.defineProperty(socket, 'bytesWritten', { configurable: true, get: () => this.#bytesWritten() })
+    guardIdleTimer(socket, () => this.#progressed())
+  }
+
+  #send (chunks: readonly Chunk[], callback: Callback): void {
+    refreshIdleTimer(this.#socket)
+    const parts = joinData(chunks)
+    for (const part of parts) this.#submitted += part.length
+    this.#await(this.#transmitter.send(parts), callback)
+  }
+
+  /** RFC 8446 6.1: close_notify, then the end of the sending side. */
+  #end (callback: Callback): void {
+    this.#session.closeNotify()
+    this.#await(this.#transmitter.shutdown(), () => callback())
+  }
+
+  #await (outcome: boolean | Failure, callback: Callback): void {
+    if (outcome === false) this.#waiting = callback
+    else if (outcome === true) callback(null)
+    else callback(toError(outcome))
+  }
+
+  #abort (): void {
+    if (this.#transmitter.abort()) live.delete(this.#transmitter.id)
+    const waiting = this.#waiting
+    this.#waiting = undefined
+    if (waiting !== undefined) process.nextTick(waiting, toError({ error: ECANCELED, call: 'write' }))
+  }
+
+  /** As Node counts: all that was handed on, and what still waits in the Writable. */
+  #bytesWritten (): number {
+    let bytes = this.bytesBefore + this.#submitted
+    for (const { chunk, encoding } of bufferedChunks(this.#socket)) bytes += sizeOf(chunk, encoding)
+    return bytes
+  }
+
+  /** Whether a transfer is under way and has moved since the last time-out. */
+  #progressed (): boolean {
+    if (this.#waiting === undefined) return false
+    const seen = this.#seenByTimer
+    this.#seenByTimer = this.dataBytes + this.fileBytes
+    return this.#seenByTimer !== seen
+  }
+}
+
+/** File ranges as they are, and each run of data between them as one buffer. */
+function joinData (chunks: readonly Chunk[]): Array<Uint8Array | FileRange> {
+  const parts: Array<Uint8Array | FileRange> = []
+  let run: Uint8Array[] = []
+  const endRun = () => {
+    if (run.length > 0) parts.push(run.length === 1 ? run[0]! : Buffer.concat(run))
+    run = []
+  }
+  for (const { chunk, encoding } of chunks) {
+    const range = typeof chunk === 'string' ? undefined : ranges.get(chunk)
+    if (range === undefined) {
+      run.push(typeof chunk === 'string' ? Buffer.from(chunk, encoding) : chunk)
+    } else {
+      endRun()
+      // From here on the native part owns the descriptor.
+      ranges.delete(chunk as Uint8Array)
+      parts.push(range)
+    }
+  }
+  endRun()
+  return parts
+}
+
+function sizeOf (chunk: Uint8Array | string, encoding: BufferEncoding): number {
+  return typeof chunk === 'string' ? Buffer.byteLength(chunk, encoding) : ranges.get(chunk)?.length ?? chunk.length
+}
+
+/** The error that Node's own write would have given, with the failing call's name. */
+function toError ({ error, call }: Failure): Error {
+  if (error === ENODATA && call === 'sendfile') return new FST_KTLS_FILE_TRUNCATED()
+  const code = getSystemErrorName(error)
+  return Object.assign(new Error(`${call} ${code}`), { errno: error, code, syscall: call })
+}

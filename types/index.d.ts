@@ -1,0 +1,153 @@
+/// <reference types="node" />
+
+import type { FastifyPluginCallback } from 'fastify'
+
+declare module 'fastify' {
+  interface FastifyInstance {
+    /** What the kernel can do and what this instance has sent by which path. */
+    ktls: fastifyKtls.FastifyKtls
+  }
+
+  interface FastifyRequest {
+    /** By which path this request's reply goes, and why. */
+    readonly ktls: fastifyKtls.ReplyDecision
+  }
+
+  interface FastifyContextConfig {
+    /**
+     * `false` keeps this route's replies off `sendfile(2)`.
+     * @defaultValue `true`
+     */
+    ktls?: boolean
+  }
+}
+
+declare namespace fastifyKtls {
+  export interface FastifyKtlsOptions {
+    /**
+     * - `'auto'`: offload where the kernel can, else reply as without the plugin.
+     * - `'require'`: registration fails with `FST_KTLS_UNAVAILABLE` where the
+     *   kernel cannot. A single connection that cannot be offloaded still falls
+     *   back.
+     * - `'off'`: do nothing.
+     *
+     * Anything else fails with `FST_KTLS_INVALID_OPTION`.
+     * @defaultValue `'auto'`
+     */
+    mode?: Mode
+    /**
+     * File replies with a body of fewer bytes go the ordinary way: an integer
+     * of 0 or more, else registration fails with `FST_KTLS_INVALID_OPTION`.
+     * @defaultValue `16384` (one TLS record, RFC 8446 5.1)
+     */
+    minSize?: number
+  }
+
+  export type Mode = 'auto' | 'require' | 'off'
+
+  export type TlsVersion = 'TLSv1.2' | 'TLSv1.3'
+
+  export type Cipher = 'aes-128-gcm' | 'aes-256-gcm' | 'chacha20-poly1305'
+
+  /**
+   * The way of a reply's bytes:
+   * - `'sendfile'`: the body from the page cache by `sendfile(2)`, encrypted by
+   *   the kernel;
+   * - `'write'`: written by Node, encrypted by the kernel;
+   * - `'node'`: written by Node; over HTTPS encrypted by OpenSSL.
+   */
+  export type Path = 'sendfile' | 'write' | 'node'
+
+  /** Why no connection of this process can be offloaded. */
+  export type SupportReason =
+    | 'off'
+    | 'not-linux'
+    | 'addon-missing'
+    | 'openssl-missing'
+    | 'kernel-module-missing'
+    | 'kernel-refused'
+
+  /** Why a reply did not go by `sendfile`. The README explains each. */
+  export type FallbackReason =
+    | SupportReason
+    | 'route-opted-out'
+    | 'plain-http'
+    | 'http2'
+    | 'inject'
+    | 'not-captured'
+    | 'version-not-offloadable'
+    | 'cipher-not-offloadable'
+    | 'max-fragment-length'
+    | 'max-send-fragment'
+    | 'key-updated'
+    | 'key-derivation'
+    | 'no-resources'
+    | 'not-ready'
+    | 'payload-not-a-file'
+    | 'payload-wrapped'
+    | 'stream-in-use'
+    | 'stream-modified'
+    | 'stream-decoded'
+    | 'stream-without-start'
+    | 'custom-fs'
+    | 'not-a-regular-file'
+    | 'no-body'
+    | 'trailers'
+    | 'transfer-encoding'
+    | 'headers-sent'
+    | 'strict-content-length'
+    | 'content-length-mismatch'
+    | 'too-small'
+
+  export interface Support {
+    /** Whether at least one TLS version and cipher can be offloaded. */
+    readonly available: boolean
+    /** Why not; `null` when available. */
+    readonly reason: SupportReason | null
+    /** The reason in words, with what to do about it; `null` when available. */
+    readonly detail: string | null
+    /** The kernel's release, as `uname -r` prints it. */
+    readonly kernel: string
+    /** Which ciphers the kernel took in the probe, by TLS version. */
+    readonly versions: Readonly<Record<TlsVersion, Readonly<Record<Cipher, boolean>>>>
+    /** Whether the kernel can change the transmit key (Linux 6.14 and later). */
+    readonly rekey: boolean
+  }
+
+  export interface ReplyDecision {
+    /** Whether the body goes by `sendfile`, encrypted by the kernel. */
+    readonly offloaded: boolean
+    /** `null` before the decision. */
+    readonly path: Path | null
+    /** The connection's TLS version; `null` before the decision and without TLS. */
+    readonly version: string | null
+    /** The connection's cipher suite by its standard name; `null` likewise. */
+    readonly cipher: string | null
+    /** `'pending'` before the decision, `null` when offloaded. */
+    readonly reason: FallbackReason | 'pending' | null
+  }
+
+  export interface Stats {
+    /** TLS connections: ever accepted, ever promoted to the kernel, open now. */
+    readonly connections: { readonly seen: number, readonly promoted: number, readonly open: number }
+    /** Replies by path. */
+    readonly replies: Readonly<Record<Path, number>>
+    /** Bytes of plaintext by path, of the TLS connections seen. */
+    readonly bytes: Readonly<Record<Path, number>>
+    /** Replies that did not go by `sendfile`, by reason. */
+    readonly fallbacks: Readonly<Partial<Record<FallbackReason, number>>>
+  }
+
+  export interface FastifyKtls {
+    readonly support: Support
+    /** A copy of the counters at this moment. */
+    stats (): Stats
+  }
+
+  export const fastifyKtls: FastifyPluginCallback<FastifyKtlsOptions>
+  export { fastifyKtls as default }
+}
+
+declare function fastifyKtls (...params: Parameters<FastifyPluginCallback<fastifyKtls.FastifyKtlsOptions>>): ReturnType<FastifyPluginCallback<fastifyKtls.FastifyKtlsOptions>>
+
+export = fastifyKtls
