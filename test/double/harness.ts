@@ -1,0 +1,153 @@
+/*
+ * The addon with the host double, without lib/: connections whose transmit side
+ * is promoted by the addon's exports alone.
+ */
+import { randomBytes } from 'node:crypto'
+import { subscribe } from 'node:diagnostics_channel'
+import { once } from 'node:events'
+import type { AddressInfo, Socket } from 'node:net'
+import { join } from 'node:path'
+import tls from 'node:tls'
+import type { ConnectionOptions, SecureVersion, TLSSocket } from 'node:tls'
+import { MessageChannel } from 'node:worker_threads'
+import type { Binding, Failure, FileRange, Refusal, Session, Transmitter } from '../../lib/binding'
+import { certificate } from '../certificate'
+
+export const addon: Binding = require(join(__dirname, '../../../build/Release/fastify_ktls_double.node'))
+
+/** Shared by all servers here, so that a session can be resumed with another one. */
+const ticketKeys = randomBytes(48)
+
+interface Waiter {
+  resolve (): void
+  reject (failure: Failure): void
+}
+
+/** Operations that wait for an event, by transmitter, oldest first. */
+const pending = new Map<number, Waiter[]>()
+const closing = new Map<number, () => void>()
+let unclaimed: Session[] = []
+
+// The addon's events do not hold the event loop; waiting for one does.
+const hold = new MessageChannel().port1
+function updateHold (): void {
+  const waiting = [...pending.values()].some(waiters => waiters.length > 0)
+  if (waiting) hold.ref()
+  else hold.unref()
+}
+updateHold()
+
+addon.start((id, closed, error, call = '') => {
+  const waiters = pending.get(id) ?? []
+  if (closed) {
+    closing.get(id)?.()
+  } else if (error === 0) {
+    waiters.shift()?.resolve()
+  } else {
+    // A failure ends everything that was waiting.
+    for (const waiter of waiters.splice(0)) waiter.reject({ error, call })
+  }
+  updateHold()
+})
+
+subscribe('net.server.socket', () => { unclaimed.push(...addon.claim()) })
+
+/** The socket's descriptor, which Node does not publish. */
+export function descriptorOf (socket: Socket): number {
+  return (socket as unknown as { _handle: { fd: number } })._handle.fd
+}
+
+/** Resolves when the kernel has taken all; rejects with a {@link Failure}. */
+export function settled (transmitter: Transmitter, result: boolean | Failure): Promise<void> {
+  if (result === true) return Promise.resolve()
+  // eslint-disable-next-line prefer-promise-reject-errors -- the addon's own shape
+  if (result !== false) return Promise.reject(result)
+  return new Promise((resolve, reject) => {
+    const waiters = pending.get(transmitter.id) ?? []
+    waiters.push({ resolve, reject })
+    pending.set(transmitter.id, waiters)
+    updateHold()
+  })
+}
+
+/** Takes a duplicate of `fd`, as the transmitter closes what it gets. */
+export function range (fd: number, offset: number, length: number): FileRange {
+  return { fd: addon.duplicate(fd), offset, length }
+}
+
+/** Aborts, and resolves when the transmitter's descriptor is closed. */
+export function closed (transmitter: Transmitter): Promise<void> {
+  return new Promise(resolve => {
+    closing.set(transmitter.id, resolve)
+    if (transmitter.abort()) resolve()
+    pending.delete(transmitter.id) // no event comes for what is dropped
+    updateHold()
+  })
+}
+
+export interface Connection {
+  readonly client: TLSSocket
+  readonly server: TLSSocket
+  readonly session: Session
+}
+
+export interface Promoted extends Connection {
+  readonly transmitter: Transmitter
+}
+
+export interface Negotiation {
+  readonly version: SecureVersion
+  readonly cipher: string
+}
+
+/** A server that closes after its only connection. */
+export async function connect ({ version, cipher }: Negotiation, options: ConnectionOptions = {}): Promise<Connection> {
+  const { key, cert } = await certificate()
+  const server = tls.createServer({
+    key,
+    cert,
+    minVersion: version,
+    maxVersion: version,
+    ciphers: cipher,
+    ticketKeys,
+    // Node must not end the connection by itself: that is lib's task.
+    allowHalfOpen: true
+  })
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const clientOptions = {
+    host: '127.0.0.1',
+    port: (server.address() as AddressInfo).port,
+    servername: 'localhost',
+    ca: cert,
+    allowHalfOpen: true,
+    ...options
+  }
+  const client = tls.connect(clientOptions)
+  const [[socket]] = await Promise.all([
+    once(server, 'secureConnection') as Promise<[TLSSocket]>,
+    once(client, 'secureConnect')
+  ])
+  server.close()
+  const finished = socket.getFinished()
+  const session = unclaimed.find(candidate => finished !== undefined && candidate.matches(finished))
+  unclaimed = unclaimed.filter(candidate => candidate !== session)
+  if (session === undefined) throw new Error('no session matches the connection')
+  return { client, server: socket, session }
+}
+
+/** Promotes as soon as the session tickets are out. */
+export async function promote (connection: Connection): Promise<Transmitter | Refusal> {
+  for (;;) {
+    await new Promise(setImmediate)
+    const result = connection.session.promote(descriptorOf(connection.server))
+    if ('send' in result || result.refusal !== 'not-ready') return result
+  }
+}
+
+export async function connectPromoted (negotiation: Negotiation, options?: ConnectionOptions): Promise<Promoted> {
+  const connection = await connect(negotiation, options)
+  const transmitter = await promote(connection)
+  if (!('send' in transmitter)) throw new Error(`promotion refused: ${JSON.stringify(transmitter)}`)
+  return { ...connection, transmitter }
+}

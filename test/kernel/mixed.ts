@@ -1,0 +1,48 @@
+import t from 'tap'
+import { Client } from 'undici'
+import { makeFile, makeFolder, sha256 } from '../support/files'
+import { kernelPromotions } from '../support/kernel'
+import { serveFolder } from '../support/static'
+
+const REQUESTS = 200
+
+t.test('one connection carries many replies of every kind', async t => {
+  const folder = makeFolder(t)
+  const files = [700, 20_000, 300_000, 2_000_000].map(size => makeFile(folder, size))
+  const json = { text: 'x'.repeat(3000) }
+  for (const pipelining of [1, 10]) {
+    await t.test(`${pipelining === 1 ? 'not pipelined' : `pipelined by ${pipelining}`}`, async t => {
+      const { origin, app, warnings } = await serveFolder(t, folder, {
+        ktls: { minSize: 1000 },
+        setup: app => {
+          app.get('/json', async () => json)
+          app.get('/fails', async () => { throw new Error('as planned') })
+        }
+      })
+      const before = kernelPromotions()
+      const client = new Client(origin, { pipelining, connect: { rejectUnauthorized: false } })
+      t.teardown(() => client.close())
+      const expected: Array<{ path: string, status: number, sha256?: string }> = [
+        ...files.map(file => ({ path: `/${file.name}`, status: 200, sha256: file.sha256 })),
+        { path: '/json', status: 200, sha256: sha256(JSON.stringify(json)) },
+        { path: '/fails', status: 500 },
+        { path: '/none', status: 404 }
+      ]
+      const wrong: unknown[] = []
+      await Promise.all(Array.from({ length: REQUESTS }, async (_unused, index) => {
+        const { path, status, sha256: hash } = expected[(index * 3) % expected.length]!
+        const response = await client.request({ path, method: 'GET' })
+        const got = sha256(new Uint8Array(await response.body.arrayBuffer()))
+        if (response.statusCode !== status || (hash !== undefined && got !== hash)) wrong.push({ index, path, status: response.statusCode })
+      }))
+      t.strictSame(wrong, [])
+      t.equal(kernelPromotions() - before, 1)
+      const { connections, replies } = app.ktls.stats()
+      t.strictSame(connections, { seen: 1, promoted: 1, open: 1 })
+      t.equal(replies.sendfile + replies.write + replies.node, REQUESTS)
+      t.ok(replies.sendfile > 80, `${replies.sendfile} by sendfile`)
+      t.ok(replies.node < 10, `${replies.node} before the promotion`)
+      t.ok(warnings.every(({ msg }) => msg === 'as planned'), 'nothing else in the log')
+    })
+  }
+})

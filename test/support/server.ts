@@ -1,0 +1,59 @@
+import type { AddressInfo } from 'node:net'
+import { PassThrough } from 'node:stream'
+import type { SecureContextOptions } from 'node:tls'
+import Fastify from 'fastify'
+import type { FastifyInstance, FastifyRequest } from 'fastify'
+import type { FastifyKtlsOptions, ReplyDecision } from '../../types/index'
+import { certificate } from '../certificate'
+import { ktls } from './plugin'
+
+export interface TestServer {
+  readonly app: FastifyInstance
+  readonly port: number
+  readonly origin: string
+  /** The decisions on the next `count` replies to finish: a client has the last byte before the server knows. */
+  decisions: (count: number) => Promise<Decision[]>
+  /** Log entries of level warn and above. */
+  readonly warnings: Array<Record<string, unknown>>
+}
+
+export type Decision = ReplyDecision & { readonly url: string }
+
+export interface ServerOptions {
+  /** `undefined`: the plugin is not registered at all. */
+  readonly ktls?: FastifyKtlsOptions
+  readonly tls?: SecureContextOptions & { ALPNProtocols?: string[] }
+  readonly setup?: (app: FastifyInstance) => void | Promise<void>
+  readonly host?: string
+}
+
+/** A Fastify server over HTTPS on a free port of the loopback interface. */
+export async function startServer (t: Tap.Test, options: ServerOptions): Promise<TestServer> {
+  const finished = new PassThrough({ objectMode: true, highWaterMark: 1e6 })
+  const iterator: AsyncIterator<Decision> = finished[Symbol.asyncIterator]()
+  const warnings: TestServer['warnings'] = []
+  const app = Fastify({
+    https: { ...await certificate(), ...options.tls },
+    forceCloseConnections: true,
+    logger: {
+      level: 'warn',
+      stream: { write: (line: string) => { warnings.push(JSON.parse(line)) } }
+    }
+  }) as unknown as FastifyInstance
+  if (options.ktls !== undefined) {
+    await app.register(ktls, options.ktls)
+    app.addHook('onResponse', async (request: FastifyRequest) => {
+      finished.write({ ...request.ktls, url: request.url })
+    })
+  }
+  await options.setup?.(app)
+  await app.listen({ port: 0, host: options.host ?? '127.0.0.1' })
+  t.teardown(() => app.close())
+  const { port } = app.server.address() as AddressInfo
+  const decisions = async (count: number) => {
+    const taken: Decision[] = []
+    while (taken.length < count) taken.push((await iterator.next()).value)
+    return taken
+  }
+  return { app, port, origin: `https://127.0.0.1:${port}`, decisions, warnings }
+}
