@@ -1,3 +1,5 @@
+import type { ReadStream } from 'node:fs'
+import type { ServerResponse } from 'node:http'
 import { Server as TlsServer, TLSSocket } from 'node:tls'
 import type { AddressInfo, Server, Socket } from 'node:net'
 import type { FastifyInstance } from 'fastify'
@@ -5,7 +7,7 @@ import type { FallbackReason, Path } from '../types/index'
 import type { Binding, Session } from './binding'
 import { capture } from './capture'
 import type { Claimant } from './capture'
-import { tcpSocketOf } from './internals'
+import { holdBackInput, tcpSocketOf } from './internals'
 import type { Counters } from './stats'
 import type { KernelTransmit } from './transmit'
 
@@ -18,6 +20,7 @@ export class Connection {
   /** Why the connection will never be promoted. */
   refusal: FallbackReason | undefined
   #socket: TLSSocket | undefined
+  readonly #awaitingTurn = new Set<ReadStream>()
 
   constructor (sessions: readonly Session[]) {
     this.sessions = sessions
@@ -29,6 +32,10 @@ export class Connection {
 
   secured (socket: TLSSocket): void {
     this.#socket = socket
+    // In the next tick Node has marked the requests as aborted.
+    socket.once('close', () => process.nextTick(() => {
+      for (const stream of this.#awaitingTurn) stream.destroy()
+    }))
     const { setMaxSendFragment } = socket
     // The kernel's records are of 16 KiB, whatever the user asks for.
     socket.setMaxSendFragment = size => {
@@ -40,9 +47,27 @@ export class Connection {
   /** The connection stays with OpenSSL for good: its secrets are dropped. */
   refuse (reason: FallbackReason): void {
     this.refusal ??= reason
-    if (this.transmit !== undefined) return
+    if (this.transmit === undefined) this.forgetSessions()
+  }
+
+  /** Drops the secrets that the native part keeps for a promotion. */
+  forgetSessions (): void {
     for (const session of this.sessions) session.forget()
     this.sessions = []
+  }
+
+  /**
+   * Holds a pipelined request's file until its response's turn comes. Node
+   * tells a response that never gets its turn nothing of the connection's end.
+   */
+  awaitTurn (stream: ReadStream, response: ServerResponse, onTurn: () => void): void {
+    const endHold = holdBackInput(response, stream.readableHighWaterMark)
+    this.#awaitingTurn.add(stream)
+    response.once('socket', () => {
+      endHold()
+      this.#awaitingTurn.delete(stream)
+      onTurn()
+    })
   }
 
   bytes (): Record<Path, number> {

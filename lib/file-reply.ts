@@ -56,8 +56,11 @@ class FileReply {
   start (): void {
     const refusal = refuseStream(this.#stream) ?? this.#refuseResponse()
     if (refusal !== undefined) return this.#fallBack(refusal)
-    // Fastify destroys the stream when the client leaves.
-    this.#stream.once('close', () => this.#release())
+    if (this.#response.socket !== null) return this.#awaitOpen()
+    this.#context.connection.awaitTurn(this.#stream, this.#response, () => this.#awaitOpen())
+  }
+
+  #awaitOpen (): void {
     if (fileDescriptorOf(this.#stream) !== null) this.#examine()
     else this.#stream.once('open', () => this.#examine())
   }
@@ -75,8 +78,9 @@ class FileReply {
     }) ?? (contentLength === undefined ? undefined : refuseLength(Number(contentLength), contentLength, this.#context.minSize))
   }
 
-  /** The size counts that the open file has, not one from an earlier look by name. */
+  /** What counts is the size of the open file, not one from an earlier look by name. */
   #examine (): void {
+    // The stream's owner, Fastify, sees to it that it is closed.
     if (this.#isOver()) return
     const fd = this.#context.binding.duplicate(fileDescriptorOf(this.#stream)!)
     if (fd < 0) return this.#fallBack('no-resources')
@@ -89,14 +93,8 @@ class FileReply {
       const range = rangeWithin(stats.size, start, end)
       const refusal = refuseLength(range.length, this.#response.getHeader('content-length'), this.#context.minSize)
       if (refusal !== undefined) return this.#fallBack(refusal)
-      this.#awaitTurn(range)
+      this.#promote(range)
     })
-  }
-
-  /** A pipelined request's response gets the socket when the ones before it are done. */
-  #awaitTurn (range: ByteRange): void {
-    if (this.#response.socket !== null) return this.#promote(range)
-    this.#response.once('socket', () => this.#promote(range))
   }
 
   #promote (range: ByteRange): void {
@@ -118,21 +116,20 @@ class FileReply {
     // Corked, so that the queue gets head and file in one go.
     socket.cork()
     this.#response.flushHeaders()
-    writeFile(socket, { fd, ...range }, error => this.#sent(error))
+    writeFile(socket, { fd, ...range }, error => this.#sent(socket, error))
     socket.uncork()
   }
 
-  #sent (error: Error | null | undefined): void {
+  #sent (socket: TLSSocket, error: Error | null | undefined): void {
     if (error != null) {
       // The Writable destroys the socket. That a client left, Fastify logs itself.
       if (isFileError(error)) this.#reply.log.warn({ err: error }, 'fastify-ktls: the file could not be sent whole')
       return
     }
-    if (!this.#stream.destroyed) {
-      // As if it had been read to its end.
-      this.#stream.push(null)
-      this.#stream.resume()
-    }
+    if (socket.destroyed || this.#isOver()) return
+    // As if it had been read to its end.
+    this.#stream.push(null)
+    this.#stream.resume()
     this.#response.end()
   }
 
@@ -143,7 +140,7 @@ class FileReply {
   }
 
   #isOver (): boolean {
-    return this.#stream.destroyed || this.#response.destroyed
+    return this.#stream.destroyed || this.#response.destroyed || this.#response.writableEnded
   }
 
   #release (): void {

@@ -28,13 +28,14 @@ export class Promoter {
   /** Calls `done` with why not; without argument once `connection.transmit` is there. */
   promote (connection: Connection, socket: TLSSocket, done: Done, turn = 0): void {
     if (connection.transmit !== undefined) return done()
+    if (socket.destroyed) return done('not-ready')
     connection.refusal ??= this.#refuseProtocol(socket)
     if (connection.refusal !== undefined) {
       connection.refuse(connection.refusal)
       return done(connection.refusal)
     }
     const refusal = this.#attempt(connection, socket)
-    if (refusal === 'not-ready' && turn < MAX_TURNS && !socket.destroyed) {
+    if (refusal === 'not-ready' && turn < MAX_TURNS) {
       setImmediate(() => this.promote(connection, socket, done, turn + 1))
     } else {
       done(refusal)
@@ -67,7 +68,7 @@ export class Promoter {
 
   #switch (connection: Connection, socket: TLSSocket, session: Session, transmitter: Transmitter): void {
     connection.transmit = new KernelTransmit(socket, session, transmitter)
-    connection.sessions = []
+    connection.forgetSessions()
     this.#counters.promoted()
   }
 }

@@ -1,5 +1,5 @@
 import type { Binding } from './binding'
-import { onTransmitEvent } from './transmit'
+import { abandonAll, onTransmitEvent } from './transmit'
 
 /** How long the end of the process waits for bytes that were reported as written. */
 const EXIT_DRAIN_MS = 1000
@@ -12,5 +12,8 @@ export function startBinding (binding: Binding): void {
   started = binding
   binding.start(onTransmitEvent)
   // The loop stays alive while connections drain; process.exit() does not ask it.
-  process.once('exit', () => binding.drain(EXIT_DRAIN_MS))
+  process.once('exit', () => {
+    abandonAll()
+    binding.drain(EXIT_DRAIN_MS)
+  })
 }

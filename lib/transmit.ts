@@ -1,3 +1,4 @@
+import { AsyncResource } from 'node:async_hooks'
 import { close } from 'node:fs'
 import type { Writable } from 'node:stream'
 import type { TLSSocket } from 'node:tls'
@@ -9,7 +10,6 @@ import { bufferedChunks, guardIdleTimer, refreshIdleTimer } from './internals'
 type Callback = (error?: Error | null) => void
 type Chunk = { chunk: Uint8Array | string, encoding: BufferEncoding }
 
-const ECANCELED = -125
 const ENODATA = -61
 
 /** Empty chunks that stand for a file's bytes on their way through the Writable. */
@@ -18,8 +18,8 @@ const ranges = new WeakMap<Uint8Array, FileRange>()
 /**
  * Has the kernel send a range of a file, in the order of the promoted socket's
  * writes. Closes the range's descriptor. `callback` is called when the kernel
- * has taken all of it, or with the error: FST_KTLS_FILE_TRUNCATED when the file
- * is shorter, else the system call's.
+ * has taken all of it, when the socket is destroyed, or with the error:
+ * FST_KTLS_FILE_TRUNCATED when the file is shorter, else the system call's.
  */
 export function writeFile (socket: TLSSocket, range: FileRange, callback: Callback): void {
   const chunk = Buffer.alloc(0)
@@ -44,6 +44,11 @@ export const onTransmitEvent: EventHandler = (id, closed, error, call) => {
   const transmit = live.get(id)
   if (closed) live.delete(id)
   else transmit?.settled(error === 0 ? null : toError({ error, call: call ?? 'write' }))
+}
+
+/** The process ends: all connections close as soon as they may. */
+export function abandonAll (): void {
+  for (const transmit of live.values()) transmit.abandon()
 }
 
 /** Sends what a TLSSocket's Writable hands out through the kernel. */
@@ -77,9 +82,12 @@ export class KernelTransmit {
 
   settled (error: Error | null): void {
     refreshIdleTimer(this.#socket)
-    const waiting = this.#waiting
-    this.#waiting = undefined
-    waiting?.(error)
+    this.#answer(error)
+  }
+
+  /** Drops what the kernel has not taken; what was reported as written still goes out. */
+  abandon (): void {
+    if (this.#transmitter.abort()) live.delete(this.#transmitter.id)
   }
 
   /** Overrides the documented methods that a Writable's implementation consists of. */
@@ -92,7 +100,9 @@ export class KernelTransmit {
     socket._writev = (chunks: Chunk[], callback: Callback) => this.#send(chunks, callback)
     socket._final = callback => this.#end(callback)
     socket._destroy = (error, callback) => {
-      this.#abort()
+      this.abandon()
+      // As Node: a write that a destroy cuts off is no error of its own.
+      this.#answer(null)
       destroy.call(socket, error, callback)
     }
     Object.defineProperty(socket, 'bytesWritten', { configurable: true, get: () => this.#bytesWritten() })
@@ -113,16 +123,17 @@ export class KernelTransmit {
   }
 
   #await (outcome: boolean | Failure, callback: Callback): void {
-    if (outcome === false) this.#waiting = callback
+    // The answer comes from the native part, outside of the caller's context.
+    if (outcome === false) this.#waiting = AsyncResource.bind(callback)
     else if (outcome === true) callback(null)
     else callback(toError(outcome))
   }
 
-  #abort (): void {
-    if (this.#transmitter.abort()) live.delete(this.#transmitter.id)
+  /** In a tick of its own, where what a callback throws is an uncaught exception as ever. */
+  #answer (error: Error | null): void {
     const waiting = this.#waiting
     this.#waiting = undefined
-    if (waiting !== undefined) process.nextTick(waiting, toError({ error: ECANCELED, call: 'write' }))
+    if (waiting !== undefined) process.nextTick(waiting, error)
   }
 
   /** As Node counts: all that was handed on, and what still waits in the Writable. */
@@ -168,9 +179,10 @@ function sizeOf (chunk: Uint8Array | string, encoding: BufferEncoding): number {
   return typeof chunk === 'string' ? Buffer.byteLength(chunk, encoding) : ranges.get(chunk)?.length ?? chunk.length
 }
 
-/** The error that Node's own write would have given, with the failing call's name. */
+/** The error that Node's own write would have given; that of a file names sendfile. */
 function toError ({ error, call }: Failure): Error {
   if (error === ENODATA && call === 'sendfile') return new FST_KTLS_FILE_TRUNCATED()
+  const syscall = call === 'sendmsg' ? 'write' : call
   const code = getSystemErrorName(error)
-  return Object.assign(new Error(`${call} ${code}`), { errno: error, code, syscall: call })
+  return Object.assign(new Error(`${syscall} ${code}`), { errno: error, code, syscall })
 }

@@ -18,16 +18,20 @@ constexpr int kSolTls = 282;
 constexpr int kTcpUlp = 31;
 constexpr int kTlsTx = 1;
 constexpr int kTlsSetRecordType = 1;
+constexpr int kTcpClose = 7;
 
 // MSG_NOSIGNAL: a connection that the peer has reset is an error, not SIGPIPE.
 constexpr int kSendFlags = MSG_DONTWAIT | MSG_NOSIGNAL;
 
+// A connection that is over (reset, timed out) goes on answering with its last
+// figures; only its state tells.
 int64_t BytesAcknowledged(int fd) {
   tcp_info info = {};
   socklen_t length = sizeof(info);
   if (sys.getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &length) != 0) return -errno;
   if (length < offsetof(tcp_info, tcpi_bytes_acked) + sizeof(info.tcpi_bytes_acked))
     return -EOPNOTSUPP;
+  if (info.tcpi_state == kTcpClose) return -ENOTCONN;
   return static_cast<int64_t>(info.tcpi_bytes_acked);
 }
 

@@ -29,7 +29,8 @@ ssize_t SendData(int fd, const void* data, size_t length, bool more);
 int SendControlRecord(int fd, uint8_t type, const void* data, size_t length);
 
 // Bytes that TCP has taken over for transmission since the connection was
-// accepted: acknowledged ones and those in its send queue.
+// accepted: acknowledged ones and those in its send queue. -ENOTCONN when the
+// connection is over, -EAGAIN when the figures would not stand still.
 int64_t BytesInTcp(int fd);
 
 // The sequence number of the next record that the kernel will seal.

@@ -62,6 +62,10 @@ ProbeResult Probe() {
       CryptoInfo info(version, kCiphers[i]);
       info.Set(kAnyBytes, kAnyBytes, 0);
       errors[i] = -EnableTransmit(pair.fd(), info);
+      // Without the record sequence (ChaCha20 on some old kernels) nobody could
+      // tell when a connection may be closed.
+      if (errors[i] == 0 && NextSequence(pair.fd(), version, kCiphers[i]) != 0)
+        errors[i] = EOPNOTSUPP;
     }
   }
   return result;

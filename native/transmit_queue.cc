@@ -149,7 +149,7 @@ TransmitQueue::Progress TransmitQueue::Work(uint64_t budget) {
 TransmitQueue::Progress TransmitQueue::WorkItem(TransmitItem* item, uint64_t* budget) {
   switch (item->kind) {
     case TransmitItem::Kind::kData:
-      return SendSome(item);
+      return SendSome(item, budget);
     case TransmitItem::Kind::kFile:
       return SendFileRange(item, budget);
     case TransmitItem::Kind::kRecord: {
@@ -170,9 +170,11 @@ TransmitQueue::Progress TransmitQueue::WorkItem(TransmitItem* item, uint64_t* bu
   return Progress::kIdle;
 }
 
-TransmitQueue::Progress TransmitQueue::SendSome(TransmitItem* item) {
+TransmitQueue::Progress TransmitQueue::SendSome(TransmitItem* item, uint64_t* budget) {
   while (item->remaining > 0) {
-    const ssize_t sent = SendData(fd(), item->bytes, item->remaining, item->more);
+    if (*budget == 0) return Progress::kTurnOver;
+    const ssize_t sent =
+        SendData(fd(), item->bytes, std::min(item->remaining, *budget), item->more);
     if (sent == -EINTR) continue;
     if (sent == -EAGAIN) return Progress::kBlocked;
     if (sent < 0) {
@@ -181,6 +183,7 @@ TransmitQueue::Progress TransmitQueue::SendSome(TransmitItem* item) {
     }
     item->bytes += sent;
     item->remaining -= static_cast<uint64_t>(sent);
+    *budget -= static_cast<uint64_t>(sent);
     Took(&data_bytes_, static_cast<uint64_t>(sent));
   }
   Finish(item);
@@ -284,7 +287,7 @@ bool TransmitQueue::AllReportedIsInTcp() {
   const int64_t in_tcp = BytesInTcp(fd());
   if (in_tcp == -EAGAIN) return false;
   const int64_t sequence = NextSequence(fd(), start_.version, *start_.cipher);
-  // A socket that cannot tell any more, after a reset say, has nothing to save.
+  // A connection that is over has nothing to save.
   if (in_tcp < 0 || sequence < 0) return true;
   const uint64_t records = static_cast<uint64_t>(sequence) - start_.sequence;
   const uint64_t owed = data_bytes() + file_bytes() + record_bytes_ - unreported_ +

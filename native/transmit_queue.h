@@ -121,7 +121,7 @@ class TransmitQueue : public std::enable_shared_from_this<TransmitQueue> {
   enum class Owner { kNobody, kCaller, kSender };
 
   Progress WorkItem(TransmitItem* item, uint64_t* budget);
-  Progress SendSome(TransmitItem* item);
+  Progress SendSome(TransmitItem* item, uint64_t* budget);
   Progress SendFileRange(TransmitItem* item, uint64_t* budget);
   Progress ShutDown(TransmitItem* item);
   Progress FinishAborted();

@@ -1,0 +1,174 @@
+import { createReadStream, truncateSync } from 'node:fs'
+import type { ReadStream } from 'node:fs'
+import { once } from 'node:events'
+import t from 'tap'
+import { get, receive } from '../support/client'
+import { makeFile, makeFolder } from '../support/files'
+import { kernelPromotions, openDescriptors } from '../support/kernel'
+import { request } from '../support/request'
+import { startServer } from '../support/server'
+import { serveFolder } from '../support/static'
+import { until } from '../support/wait'
+
+const BIG = 40 << 20
+
+// The sender thread's own descriptors come with the first promotion.
+t.before(async () => {
+  const folder = makeFolder(t)
+  const file = makeFile(folder, 100_000)
+  const { origin } = await serveFolder(t, folder, { ktls: {} })
+  await request(`${origin}/${file.name}`)
+})
+
+t.test('a client that leaves in the middle', async t => {
+  const folder = makeFolder(t)
+  const file = makeFile(folder, BIG)
+  const { app, port, origin } = await serveFolder(t, folder, { ktls: {} })
+  const before = openDescriptors().length
+  for (const how of ['by closing', 'by a reset'] as const) {
+    await t.test(how, async t => {
+      const promotions = kernelPromotions()
+      const client = await get(port, `/${file.name}`)
+      await once(client.tls, 'data')
+      if (how === 'by closing') client.tls.destroy()
+      else client.tcp.resetAndDestroy()
+      await until(() => app.ktls.stats().connections.open === 0 && openDescriptors().length <= before)
+      t.equal(kernelPromotions() - promotions, 1)
+      const next = await request(`${origin}/${file.name}`)
+      t.equal(next.sha256, file.sha256, 'the next client is served')
+    })
+  }
+})
+
+t.test('a file that is truncated during its transfer ends the connection', async t => {
+  const folder = makeFolder(t)
+  const file = makeFile(folder, BIG)
+  const { app, port, origin, warnings } = await serveFolder(t, folder, { ktls: {} })
+  const client = await get(port, `/${file.name}`)
+  await once(client.tls, 'data')
+  client.tls.pause()
+  truncateSync(file.path, 1 << 20)
+  const received = await receive(client)
+  t.ok(received.size < BIG)
+  t.notOk(received.clean, 'no close_notify pretends that this was all')
+  t.ok(warnings.some(({ err }) => (err as { code?: string } | undefined)?.code === 'FST_KTLS_FILE_TRUNCATED'), 'the log says so')
+  await until(() => app.ktls.stats().connections.open === 0)
+  t.equal((await request(`${origin}/${file.name}`)).body.length, 1 << 20)
+})
+
+t.test('a file that is gone before it is opened gives the ordinary error reply', async t => {
+  const folder = makeFolder(t)
+  const file = makeFile(folder, 100_000)
+  const setup = (app: Awaited<ReturnType<typeof startServer>>['app']) => {
+    app.get('/gone', (_request, reply) => reply.send(createReadStream(`${folder}/gone`)))
+    app.get('/file', (_request, reply) => reply.send(createReadStream(file.path)))
+  }
+  const plain = await startServer(t, { setup })
+  const { origin, port } = await startServer(t, { ktls: {}, setup })
+  const [expected, got] = [await request(`${plain.origin}/gone`), await request(`${origin}/gone`)]
+  t.strictSame([got.status, got.body.toString()], [expected.status, expected.body.toString()])
+  t.equal(got.status, 500)
+
+  // The same on a connection that is promoted already.
+  const client = await get(port, '/file', ['', 'GET /gone HTTP/1.1', 'Host: localhost', 'Connection: close'])
+  const { head, clean } = await receive(client)
+  t.match(head, 'HTTP/1.1 200')
+  t.ok(clean)
+})
+
+t.test("no byte reaches another client's connection, descriptors being reused on purpose", async t => {
+  const folder = makeFolder(t)
+  const leaving = makeFile(folder, BIG)
+  const staying = [3_000_001, 3_000_002, 3_000_003].map(size => makeFile(folder, size))
+  const { app, port, origin } = await serveFolder(t, folder, { ktls: {} })
+  for (let round = 0; round < 10; round++) {
+    const clients = await Promise.all([1, 2, 3].map(() => get(port, `/${leaving.name}`)))
+    await Promise.all(clients.map(({ tls }) => once(tls, 'data')))
+    // Gone on the server's side too before the next ones arrive on the same numbers.
+    for (const { tcp } of clients) tcp.resetAndDestroy()
+    await until(() => app.ktls.stats().connections.open === 0)
+    const replies = await Promise.all(staying.map(file => request(`${origin}/${file.name}`)))
+    for (const [index, reply] of replies.entries()) {
+      if (reply.sha256 !== staying[index]!.sha256) t.fail(`round ${round}: wrong body`)
+    }
+  }
+  t.equal(app.ktls.stats().replies.sendfile, 10 * 6)
+})
+
+t.test('a stream destroyed by the application ends its connection', async t => {
+  const folder = makeFolder(t)
+  const file = makeFile(folder, BIG)
+  let stream: ReadStream | undefined
+  const { app, port } = await startServer(t, {
+    ktls: {},
+    setup: app => {
+      app.get('/', (_request, reply) => {
+        stream = createReadStream(file.path)
+        return reply.send(stream)
+      })
+    }
+  })
+  const before = openDescriptors().length
+  const client = await get(port, '/')
+  await once(client.tls, 'data')
+  stream!.destroy()
+  const { size, clean } = await receive(client)
+  t.ok(size < BIG)
+  t.notOk(clean)
+  await until(() => app.ktls.stats().connections.open === 0 && openDescriptors().length <= before)
+})
+
+t.test('the server closes in the middle of transfers', async t => {
+  const folder = makeFolder(t)
+  const file = makeFile(folder, BIG)
+  const { app, port } = await serveFolder(t, folder, { ktls: {} })
+  const clients = await Promise.all([1, 2, 3].map(() => get(port, `/${file.name}`)))
+  await Promise.all(clients.map(({ tls }) => once(tls, 'data')))
+  const received = clients.map(receive)
+  await app.close()
+  for (const { size, clean } of await Promise.all(received)) {
+    t.ok(size < BIG)
+    t.notOk(clean)
+  }
+})
+
+t.test('the last bytes arrive before a clean end, however slow the client', async t => {
+  const folder = makeFolder(t)
+  const file = makeFile(folder, 9_000_001)
+  for (const version of ['TLSv1.2', 'TLSv1.3'] as const) {
+    const { app, port } = await serveFolder(t, folder, { ktls: {} })
+    const client = await get(port, `/${file.name}`, ['Connection: close'], { minVersion: version, maxVersion: version })
+    await once(client.tls, 'readable')
+    await until(() => app.ktls.stats().bytes.sendfile > 1_000_000)
+    const { sha256, clean } = await receive(client)
+    t.equal(sha256, file.sha256)
+    t.ok(clean, 'close_notify came')
+  }
+})
+
+t.test('a thousand downloads later, descriptors and memory are where they were', async t => {
+  const folder = makeFolder(t)
+  const file = makeFile(folder, 100_000)
+  const { app, origin, port } = await serveFolder(t, folder, { ktls: {} })
+  const download = async (times: number) => {
+    for (let i = 0; i < times; i++) {
+      // Every tenth download leaves in the middle.
+      if (i % 10 === 9) {
+        const client = await get(port, `/${file.name}`)
+        await once(client.tls, 'data')
+        client.tls.destroy()
+      } else if ((await request(`${origin}/${file.name}`)).sha256 !== file.sha256) {
+        t.fail('wrong body')
+      }
+    }
+    await until(() => app.ktls.stats().connections.open === 0)
+    global.gc!()
+    await until(() => openDescriptors().length <= base)
+    return process.memoryUsage().rss
+  }
+  const base = openDescriptors().length
+  const settled = await download(300)
+  const after = await download(1000)
+  t.ok(after - settled < 8 << 20, `memory grew by ${((after - settled) / 2 ** 20).toFixed(1)} MiB`)
+  t.equal(app.ktls.stats().connections.promoted, 1300)
+})

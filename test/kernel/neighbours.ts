@@ -1,0 +1,111 @@
+import { createReadStream } from 'node:fs'
+import { PassThrough, Transform } from 'node:stream'
+import { gunzipSync } from 'node:zlib'
+import compress from '@fastify/compress'
+import fastifyStatic from '@fastify/static'
+import t from 'tap'
+import { makeFile, makeFolder, sha256 } from '../support/files'
+import { kernelPromotions } from '../support/kernel'
+import { ktls } from '../support/plugin'
+import { request } from '../support/request'
+import { startServer } from '../support/server'
+
+for (const order of ['before', 'after'] as const) {
+  t.test(`@fastify/compress registered ${order} the plugin`, async t => {
+    const folder = makeFolder(t)
+    const file = makeFile(folder, 300_000, 'page.json')
+    const { app, origin } = await startServer(t, {
+      setup: async app => {
+        if (order === 'before') await app.register(compress)
+        await app.register(ktls, {})
+        if (order === 'after') await app.register(compress)
+        await app.register(fastifyStatic, { root: folder })
+      }
+    })
+    const packed = await request(`${origin}/page.json`, { headers: { 'accept-encoding': 'gzip' } })
+    t.equal(packed.headers['content-encoding'], 'gzip')
+    t.equal(sha256(gunzipSync(packed.body)), file.sha256)
+    t.strictSame(app.ktls.stats().replies, { sendfile: 0, write: 0, node: 1 })
+
+    const before = kernelPromotions()
+    const plain = await request(`${origin}/page.json`, { headers: { 'accept-encoding': 'identity' } })
+    t.equal(plain.sha256, file.sha256)
+    t.equal(kernelPromotions() - before, 1, 'what is not compressed still goes by the kernel')
+  })
+}
+
+t.test('hooks registered later that look into or replace the stream', async t => {
+  const folder = makeFolder(t)
+  const file = makeFile(folder, 300_000)
+  let seen = 0
+  const { origin, decisions } = await startServer(t, {
+    ktls: {},
+    setup: app => {
+      const send = { handler: (_request: unknown, reply: import('fastify').FastifyReply) => reply.send(createReadStream(file.path)) }
+      app.get('/listened', {
+        ...send,
+        onSend: async (_request, _reply, payload) => {
+          (payload as NodeJS.ReadableStream).on('data', chunk => { seen += chunk.length })
+          return payload
+        }
+      })
+      app.get('/replaced', {
+        ...send,
+        onSend: async (_request, _reply, payload) => (payload as NodeJS.ReadableStream).pipe(new Transform({
+          transform: (chunk, _encoding, callback) => callback(null, chunk)
+        }))
+      })
+      app.get('/teed', {
+        ...send,
+        onSend: async (_request, _reply, payload) => {
+          (payload as NodeJS.ReadableStream).pipe(new PassThrough()).resume()
+          return payload
+        }
+      })
+      app.get('/longer', {
+        ...send,
+        onSend: async (_request, _reply, payload) => (payload as NodeJS.ReadableStream).pipe(new Transform({
+          transform: (chunk, _encoding, callback) => callback(null, Buffer.concat([chunk, Buffer.from('!')]))
+        }))
+      })
+    }
+  })
+  for (const url of ['/listened', '/replaced', '/teed']) {
+    t.equal((await request(origin + url)).sha256, file.sha256, url)
+    const [decision] = await decisions(1)
+    t.equal(decision!.path, 'node')
+    t.equal(decision!.reason, url === '/replaced' ? 'payload-wrapped' : 'stream-in-use')
+  }
+  t.equal(seen, file.size)
+  const longer = await request(`${origin}/longer`)
+  t.equal(longer.headers['content-length'], undefined, 'no Content-Length of the file on a longer body')
+  t.ok(longer.body.length > file.size)
+})
+
+t.test('trailers, and headers set up to the last hook', async t => {
+  const folder = makeFolder(t)
+  const file = makeFile(folder, 300_000)
+  const { origin, decisions } = await startServer(t, {
+    ktls: {},
+    setup: app => {
+      app.get('/trailers', (_request, reply) => {
+        reply.trailer('x-checked', async () => 'yes')
+        return reply.send(createReadStream(file.path))
+      })
+      app.get('/late', {
+        onSend: async (_request, reply, payload) => {
+          reply.header('x-late', 'set')
+          return payload
+        }
+      }, (_request, reply) => reply.send(createReadStream(file.path)))
+    }
+  })
+  const trailers = await request(`${origin}/trailers`)
+  t.equal(trailers.sha256, file.sha256)
+  t.equal(trailers.headers['transfer-encoding'], 'chunked')
+  const late = await request(`${origin}/late`)
+  t.equal(late.sha256, file.sha256)
+  t.equal(late.headers['x-late'], 'set')
+  t.equal(late.headers['content-length'], String(file.size))
+  t.match(await decisions(2), [{ path: 'node', reason: 'trailers' }, { path: 'sendfile', reason: null }])
+})
