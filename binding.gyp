@@ -1,4 +1,5 @@
 {
+  "variables": { "double%": 0 },
   "target_defaults": {
     "sources": [
       "native/addon.cc",
@@ -22,5 +23,17 @@
   },
   "targets": [
     { "target_name": "fastify_ktls" }
+  ],
+  "conditions": [
+    # node native/build.js --double=1: also the addon with a stand-in for the
+    # kernel, for tests.
+    ["double==1", {
+      "targets": [
+        {
+          "target_name": "fastify_ktls_double",
+          "sources": ["test/double/kernel_double.cc", "test/double/record_sealer.cc"]
+        }
+      ]
+    }]
   ]
 }

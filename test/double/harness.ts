@@ -60,7 +60,6 @@ export function descriptorOf (socket: Socket): number {
 /** Resolves when the kernel has taken all; rejects with a {@link Failure}. */
 export function settled (transmitter: Transmitter, result: boolean | Failure): Promise<void> {
   if (result === true) return Promise.resolve()
-  // eslint-disable-next-line prefer-promise-reject-errors -- the addon's own shape
   if (result !== false) return Promise.reject(result)
   return new Promise((resolve, reject) => {
     const waiters = pending.get(transmitter.id) ?? []

@@ -70,8 +70,9 @@ function fill ({ transmitter }: Promoted): { sent: Buffer[], last: Promise<void>
   const sent: Buffer[] = []
   for (;;) {
     const chunk = randomBytes(CHUNK)
-    sent.push(chunk)
+    sent.push(Buffer.from(chunk))
     const result = transmitter.send([chunk])
+    chunk.fill(0) // the caller may reuse it
     if (result !== true) return { sent, last: settled(transmitter, result) }
   }
 }
@@ -127,10 +128,12 @@ t.test('operations queue up in order behind a client that does not read', async 
   const [head, tail] = [randomBytes(999), randomBytes(CHUNK)]
   const whole = settled(transmitter, transmitter.send([head, range(file, 0, FILE_SIZE), tail]))
   const rest = settled(transmitter, transmitter.send([range(file, FILE_SIZE - 7, 7)]))
+  const tailCopy = Buffer.from(tail)
+  tail.fill(0)
   session.closeNotify()
   const body = await received(client)
   await Promise.all([last, whole, rest])
-  t.equal(sha256(body), sha256(...sent, head, content, tail, content.subarray(FILE_SIZE - 7)))
+  t.equal(sha256(body), sha256(...sent, head, content, tailCopy, content.subarray(FILE_SIZE - 7)))
   await closed(transmitter)
   await destroy(connection)
 })
@@ -179,6 +182,17 @@ t.test('abort in the middle of a file ends the connection', async t => {
   await destroy(connection)
 })
 
+t.test('abort owes nothing of an operation that has not ended', async t => {
+  for (let i = 0; i < 10; i++) {
+    const connection = await connectPromoted(TLS13)
+    // The data opens a record, which ends with the file.
+    connection.transmitter.send([randomBytes(100), range(file, 0, FILE_SIZE)])
+    await closed(connection.transmitter)
+    await destroy(connection)
+  }
+  t.pass('closed each time')
+})
+
 t.test('a client that goes away fails what waits', async t => {
   const connection = await connectPromoted(TLS13)
   const { client, server, transmitter } = connection
@@ -215,8 +229,9 @@ t.test('a reset ends the wait for bytes that are held back', async t => {
   })
   server.resume()
   client.destroy()
-  t.match(await gone, { code: 'ECONNRESET' }) // Node has taken the socket's error
+  await gone // Node has read the socket's error, which is told once
   await closed(transmitter)
+  t.pass('closed without waiting for an acknowledgement that cannot come')
   await destroy(connection)
 })
 

@@ -24,8 +24,11 @@
 #include <cstdint>
 #include <cstdlib>
 #include <cstring>
+#include <memory>
 #include <mutex>
 #include <unordered_map>
+#include <utility>
+#include <vector>
 
 #include "../../native/syscalls.h"
 #include "record_sealer.h"
@@ -50,6 +53,7 @@ size_t ReadSendLimit() {
 }
 const size_t send_limit = ReadSendLimit();
 const bool limited = send_limit != SIZE_MAX;
+// How late the thread is then: a shutdown() that does not wait comes first.
 constexpr useconds_t kThreadDelay = 1000;
 
 int Fail(int error) {

@@ -1,0 +1,37 @@
+import t from 'tap'
+import { parseOptions } from '../../examples/start/options'
+import { formatReply } from '../../examples/start/reports'
+import type { ReplyReport } from '../../examples/start/reports'
+
+t.test('the arguments of npm start', async t => {
+  const accepted: Array<[string[], Record<string, string>, Partial<ReturnType<typeof parseOptions>>]> = [
+    [[], {}, { here: false, port: 8443, help: false }],
+    [[], { PORT: '9000' }, { port: 9000 }],
+    [[], { PORT: '' }, { port: 8443 }],
+    [['--port', '9001'], { PORT: '9000' }, { port: 9001 }],
+    [['--port=0', '--here'], {}, { port: 0, here: true }],
+    [['-h'], {}, { help: true }]
+  ]
+  for (const [args, environment, expected] of accepted) t.match(parseOptions(args, environment), expected, args.join(' '))
+
+  const refused: Array<[string[], Record<string, string>, RegExp]> = [
+    [['--port', '65536'], {}, /^--port is "65536"; accepted is a number from 0 to 65535$/],
+    [['--port', '80x'], {}, /^--port is "80x"/],
+    [[], { PORT: 'https' }, /^PORT is "https"/],
+    [['somewhere'], {}, /somewhere/],
+    [['--here=yes'], {}, /--here/]
+  ]
+  for (const [args, environment, message] of refused) t.throws(() => parseOptions(args, environment), { message }, args.join(' '))
+})
+
+t.test('the line about a request', async t => {
+  const report: ReplyReport = {
+    method: 'GET', url: '/files/a', status: 200, complete: true, bytes: 1234567, path: 'sendfile', reason: null, version: 'TLSv1.3', cipher: null, milliseconds: 1234
+  }
+  const lines: Array<[Partial<ReplyReport>, RegExp]> = [
+    [{}, /^GET \/files\/a +200 +1,234,567 bytes +sendfile +1,234 ms$/],
+    [{ path: 'write', reason: 'too-small' }, / write \(too-small\) /],
+    [{ path: null, reason: 'pending', complete: false }, / 200 +cut off +undecided /]
+  ]
+  for (const [changes, line] of lines) t.match(formatReply({ ...report, ...changes }), line)
+})
