@@ -9,6 +9,7 @@ import { OFF, PENDING, decision, refuseRequest } from './decisions'
 import { FST_KTLS_UNAVAILABLE } from './errors'
 import { offerFile } from './file-reply'
 import { parseOptions } from './options'
+import type { Settings } from './options'
 import { Promoter } from './promotion'
 import { pipesAsNodeDoes } from './routing'
 import { startBinding } from './start'
@@ -20,7 +21,14 @@ const kDecision = Symbol('fastify-ktls.decision')
 type KtlsRequest = FastifyRequest & { [kDecision]: ReplyDecision | null }
 
 const plugin: FastifyPluginCallback<FastifyKtlsOptions> = (fastify, options, done) => {
-  const { mode, minSize } = parseOptions({ ...options })
+  let settings: Settings
+  try {
+    settings = parseOptions({ ...options })
+  } catch (error) {
+    // What a plugin with a callback throws would end the process.
+    return done(error as Error)
+  }
+  const { mode, minSize } = settings
   const { support, binding } = mode === 'off' ? SWITCHED_OFF : detect()
   const secure = fastify.server instanceof TlsServer
   if (mode === 'require' && !support.available) return done(new FST_KTLS_UNAVAILABLE(support.reason!, support.detail!))

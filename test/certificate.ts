@@ -1,5 +1,3 @@
-import { generate } from 'selfsigned'
-
 export interface Certificate {
   readonly key: string
   readonly cert: string
@@ -7,9 +5,20 @@ export interface Certificate {
 
 let generated: Promise<Certificate> | undefined
 
-/** A self-signed EC P-256 certificate for localhost and 127.0.0.1, one for the process. */
+/**
+ * A self-signed EC P-256 certificate for localhost and 127.0.0.1, one for the
+ * process; in a guest the one that the host made.
+ */
 export function certificate (): Promise<Certificate> {
-  generated ??= generate([{ name: 'commonName', value: 'localhost' }], {
+  const given = process.env.KTLS_TEST_CERTIFICATE
+  generated ??= given === undefined ? make() : Promise.resolve(JSON.parse(given) as Certificate)
+  return generated
+}
+
+async function make (): Promise<Certificate> {
+  // Loaded late: it takes seconds in an emulated processor.
+  const { generate } = await import('selfsigned')
+  const { private: key, cert } = await generate([{ name: 'commonName', value: 'localhost' }], {
     keyType: 'ec',
     curve: 'P-256',
     algorithm: 'sha256',
@@ -18,6 +27,6 @@ export function certificate (): Promise<Certificate> {
       { name: 'keyUsage', digitalSignature: true, keyCertSign: true },
       { name: 'subjectAltName', altNames: [{ type: 2, value: 'localhost' }, { type: 7, ip: '127.0.0.1' }] }
     ]
-  }).then(({ private: key, cert }) => ({ key, cert }))
-  return generated
+  })
+  return { key, cert }
 }

@@ -5,6 +5,8 @@ import { sha256 } from './files'
 export interface Response {
   readonly status: number
   readonly headers: Readonly<Record<string, string | string[] | undefined>>
+  /** Names and values in turn, as they were sent. */
+  readonly rawHeaders: readonly string[]
   readonly body: Buffer
   readonly sha256: string
 }
@@ -24,5 +26,5 @@ async function collect (incoming: IncomingMessage): Promise<Response> {
   const chunks: Buffer[] = []
   for await (const chunk of incoming) chunks.push(chunk as Buffer)
   const body = Buffer.concat(chunks)
-  return { status: incoming.statusCode!, headers: incoming.headers, body, sha256: sha256(body) }
+  return { status: incoming.statusCode!, headers: incoming.headers, rawHeaders: incoming.rawHeaders, body, sha256: sha256(body) }
 }

@@ -27,6 +27,9 @@ export interface ServerOptions {
   readonly host?: string
 }
 
+/** All that were started in this process. */
+export const servers: FastifyInstance[] = []
+
 /** A Fastify server over HTTPS on a free port of the loopback interface. */
 export async function startServer (t: Tap.Test, options: ServerOptions): Promise<TestServer> {
   const finished = new PassThrough({ objectMode: true, highWaterMark: 1e6 })
@@ -47,6 +50,7 @@ export async function startServer (t: Tap.Test, options: ServerOptions): Promise
     })
   }
   await options.setup?.(app)
+  servers.push(app)
   await app.listen({ port: 0, host: options.host ?? '127.0.0.1' })
   t.teardown(() => app.close())
   const { port } = app.server.address() as AddressInfo

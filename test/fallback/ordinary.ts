@@ -1,0 +1,115 @@
+/*
+ * Without kernel TLS every reply goes the ordinary way. Runs where the kernel
+ * has none: on a host without it and in a guest with the module withheld.
+ * Elsewhere it fails.
+ */
+import Fastify from 'fastify'
+import t from 'tap'
+import type { FastifyKtlsOptions } from '../../types/index'
+import { certificate } from '../certificate'
+import { ktls } from '../support/plugin'
+import { REPLIES, compareReplies } from '../support/replies'
+import { request } from '../support/request'
+import type { Response } from '../support/request'
+import { startServer } from '../support/server'
+import { kernelHasTls } from '../support/ulp'
+
+const REASON = 'kernel-module-missing'
+const WARN = 40
+
+type Entry = Record<string, unknown> & { readonly level: number, readonly msg: string }
+
+/** An instance over HTTPS that keeps all it logs; it does not listen. */
+async function registered (options: FastifyKtlsOptions) {
+  const entries: Entry[] = []
+  const app = Fastify({
+    https: await certificate(),
+    logger: { level: 'trace', stream: { write: (line: string) => { entries.push(JSON.parse(line)) } } }
+  })
+  app.register(ktls, options)
+  return { app, entries }
+}
+
+/** All that a client can tell apart, but the time of day. */
+function visible ({ status, rawHeaders, sha256 }: Response): object {
+  return { status, headers: rawHeaders.map((value, index) => rawHeaders[index - 1] === 'Date' ? 'a date' : value), sha256 }
+}
+
+t.test('what the instance says of the kernel', async t => {
+  const { app, entries } = await registered({})
+  await app.ready()
+  if (kernelHasTls()) t.bailout('this kernel has kernel TLS, and these tests are for one without it')
+  const { support } = app.ktls
+  t.equal(support.available, false)
+  t.equal(support.reason, REASON)
+  t.match(support.detail, 'modprobe tls', 'the remedy')
+  t.equal(support.rekey, false)
+  t.notOk(Object.values(support.versions).some(ciphers => Object.values(ciphers).includes(true)))
+  t.equal(entries.length, 1, 'one log line')
+  t.match(entries[0], { level: WARN, msg: support.detail!, ktls: { reason: REASON, kernel: support.kernel } })
+  await app.close()
+})
+
+t.test('every kind of reply is the same as without the plugin', async t => {
+  const { app } = await compareReplies(t, { minSize: 0 }, async (t, { expected, got, tested }) => {
+    t.strictSame(visible(got), visible(expected))
+    t.match(await tested.decisions(1), [{ offloaded: false, path: 'node', reason: REASON, version: 'TLSv1.3' }])
+  })
+  const { connections, replies, bytes, fallbacks } = app.ktls.stats()
+  t.strictSame(replies, { sendfile: 0, write: 0, node: REPLIES.length })
+  t.strictSame(fallbacks, { [REASON]: REPLIES.length }, 'each is counted by the reason')
+  t.strictSame(connections, { seen: 0, promoted: 0, open: 0 })
+  t.strictSame(bytes, { sendfile: 0, write: 0, node: 0 })
+})
+
+t.test('the decision is pending until the reply is sent', async t => {
+  const { origin } = await startServer(t, {
+    ktls: {},
+    setup: app => { app.get('/', async request => request.ktls) }
+  })
+  const { body } = await request(origin)
+  t.strictSame(JSON.parse(body.toString()), { offloaded: false, path: null, version: null, cipher: null, reason: 'pending' })
+})
+
+t.test('mode "require" makes the registration fail', async t => {
+  for (const start of ['ready', 'listen'] as const) {
+    const { app, entries } = await registered({ mode: 'require' })
+    const outcome = start === 'ready' ? Promise.resolve(app.ready()) : app.listen({ port: 0, host: '127.0.0.1' })
+    await t.rejects(outcome, { code: 'FST_KTLS_UNAVAILABLE', message: /required but not available \(kernel-module-missing\).*modprobe tls/ }, start)
+    t.strictSame(entries.filter(({ level }) => level >= WARN), [], 'the error says it, not the log')
+    await app.close()
+  }
+})
+
+t.test('mode "off" does nothing', async t => {
+  const { app, entries } = await registered({ mode: 'off' })
+  app.get('/', async request => request.ktls)
+  await app.ready()
+  t.strictSame(entries, [], 'no log line')
+  t.match(app.ktls.support, { available: false, reason: 'off' })
+  await app.close()
+
+  const served = await startServer(t, {
+    ktls: { mode: 'off' },
+    setup: app => { app.get('/', async request => request.ktls) }
+  })
+  const { body } = await request(served.origin)
+  const off = { offloaded: false, path: 'node', version: null, cipher: null, reason: 'off' }
+  t.strictSame(JSON.parse(body.toString()), off)
+  t.match(await served.decisions(1), [off])
+  t.strictSame(served.app.ktls.stats(), {
+    connections: { seen: 0, promoted: 0, open: 0 },
+    replies: { sendfile: 0, write: 0, node: 0 },
+    bytes: { sendfile: 0, write: 0, node: 0 },
+    fallbacks: {}
+  })
+  t.strictSame(served.warnings, [])
+})
+
+t.test('options are validated in every mode', async t => {
+  for (const mode of ['auto', 'require', 'off'] as const) {
+    const { app } = await registered({ mode, minSize: -1 })
+    await t.rejects(Promise.resolve(app.ready()), { code: 'FST_KTLS_INVALID_OPTION', message: /"minSize" is -1/ }, mode)
+    await app.close()
+  }
+})

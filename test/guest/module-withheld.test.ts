@@ -1,0 +1,13 @@
+import { join } from 'node:path'
+import t from 'tap'
+import { nodeBinary } from '../vm/node-versions'
+import { runSuite } from './suite'
+
+t.test('a kernel without the module tls', async t => {
+  await runSuite(t, 'the fallback', {
+    kernel: '6.12',
+    node: await nodeBinary(20),
+    script: [join(__dirname, '../fallback/ordinary.js')],
+    withholdTls: true
+  })
+})

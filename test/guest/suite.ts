@@ -1,0 +1,50 @@
+import { join } from 'node:path'
+import { certificate } from '../certificate'
+import type { KernelName } from '../vm/kernels'
+
+const CLI = join(__dirname, '../vm/cli.js')
+
+/** Bound on one guest's life, in seconds. */
+const TIMEOUT = 1200
+
+/**
+ * Puts the tests' temporary folder on ext4, which is nearer to a server's disk
+ * than the guest's tmpfs.
+ */
+const ON_EXT4 = [
+  'truncate -s 8G /tmp/ext4.img',
+  'mkfs.ext4 -q -E lazy_itable_init=1,lazy_journal_init=1 /tmp/ext4.img',
+  'modprobe loop',
+  'modprobe ext4',
+  'mkdir -p /mnt/ext4',
+  'mount -o loop /tmp/ext4.img /mnt/ext4',
+  'TMPDIR=/mnt/ext4 exec "$@"'
+].join(' && ')
+
+export interface GuestRun {
+  readonly kernel: KernelName
+  /** The Node binary that runs the tests. */
+  readonly node: string
+  /** A compiled script and its arguments; it prints TAP. */
+  readonly script: readonly string[]
+  readonly withholdTls?: boolean
+}
+
+/** Runs a script in a guest as a subtest. */
+export async function runSuite (t: Tap.Test, name: string, { kernel, node, script, withholdTls }: GuestRun): Promise<void> {
+  await t.spawn(process.execPath, [
+    CLI,
+    '--kernel', kernel,
+    ...(withholdTls === true ? ['--withhold-tls'] : []),
+    '--memory', '3072',
+    '--timeout', String(TIMEOUT),
+    '--env', 'TAP=1',
+    '--env', `TAP_TIMEOUT=${TIMEOUT}`,
+    // Made here: key generation takes its time in an emulated processor.
+    '--env', `KTLS_TEST_CERTIFICATE=${JSON.stringify(await certificate())}`,
+    '--',
+    'sh', '-c', ON_EXT4, 'sh', node, '--expose-gc', ...script
+  ], {}, name)
+}
+
+export const KERNEL_TESTS = join(__dirname, '../kernel/run.js')
