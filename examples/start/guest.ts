@@ -45,11 +45,11 @@ export async function serveInGuest (options: ServeOptions, cannot: string): Prom
   }
 }
 
-/** The guest has file systems of its own there. */
+/** The guest has a file system of its own there. */
 function refuseInvisible (paths: readonly string[]): void {
-  const invisible = paths.find(path => /^\/(tmp|run)\//.test(path))
+  const invisible = paths.find(path => /^\/run\//.test(path))
   if (invisible === undefined) return
-  throw new Error(`the guest does not see this machine's /tmp and /run, where ${invisible} is; move it elsewhere`)
+  throw new Error(`the guest does not see this machine's /run, where ${invisible} is; move it elsewhere`)
 }
 
 /** Passes on what the guest's server tells; resolves when it listens. */

@@ -1,7 +1,7 @@
 import t from 'tap'
 import { ROOT, nodeJson } from '../support/node'
 
-const PRINT = 'console.log(JSON.stringify([typeof ktls, ktls === fastifyKtls, ktls === whole, ktls.name, Object.isFrozen(ktls)].slice(0, 3)))'
+const PRINT = 'console.log(JSON.stringify([typeof ktls, ktls === fastifyKtls, ktls === whole]))'
 
 t.test('the package loads by its own name', async t => {
   for (const [how, flags, code] of [

@@ -16,7 +16,7 @@ export interface GuestOptions {
   readonly kernel: KernelName
   /** Program and arguments, run as root in the guest. */
   readonly command: readonly string[]
-  /** @defaultValue the current folder; not below /tmp and /run, where the guest has file systems of its own */
+  /** @defaultValue the current folder; not below /run, where the guest has a file system of its own */
   readonly cwd?: string
   /** Added to PATH, HOME and LANG. */
   readonly env?: Readonly<Record<string, string>>

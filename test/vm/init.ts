@@ -48,7 +48,6 @@ release=$(uname -r)
 modules=/lib/modules/$release
 mkdir -p "$modules"
 mount --bind "$MODULES" "$modules"
-mount -t tmpfs -o mode=1777 tmpfs /tmp
 # The kernel runs /sbin/modprobe to load a module by itself, and kmod may not be on the host.
 for tool in modprobe rmmod lsmod; do ln -sf /run/guest/busybox "/sbin/$tool"; done
 if [ -n "$WITHHOLD_TLS" ]; then
