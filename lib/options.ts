@@ -1,3 +1,4 @@
+import { inspect } from 'node:util'
 import type { FastifyKtlsOptions, Mode } from '../types/index'
 import { FST_KTLS_INVALID_OPTION } from './errors'
 
@@ -11,7 +12,7 @@ const DEFAULTS: Settings = { mode: 'auto', minSize: 16384 }
 export function parseOptions (options: Readonly<Record<string, unknown>>): Settings {
   for (const name of Object.keys(options)) {
     // Fastify passes its own options of register() along.
-    if (name in DEFAULTS || name === 'prefix' || name === 'logLevel' || name === 'logSerializers') continue
+    if (Object.hasOwn(DEFAULTS, name) || name === 'prefix' || name === 'logLevel' || name === 'logSerializers') continue
     throw invalid(`option "${name}" is not known; accepted are "mode" and "minSize"`)
   }
   const { mode = DEFAULTS.mode, minSize = DEFAULTS.minSize } = options
@@ -29,7 +30,7 @@ function isMode (value: unknown): value is Mode {
 }
 
 function show (value: unknown): string {
-  return typeof value === 'string' ? JSON.stringify(value) : String(value)
+  return typeof value === 'string' ? JSON.stringify(value) : inspect(value, { depth: 0, breakLength: Infinity })
 }
 
 function invalid (message: string): Error {
