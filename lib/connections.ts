@@ -32,6 +32,8 @@ export class Connection {
 
   secured (socket: TLSSocket): void {
     this.#socket = socket
+    // nghttp2 writes to the TLS handle directly, below the socket's methods.
+    if (socket.alpnProtocol === 'h2') this.refuse('http2')
     // In the next tick Node has marked the requests as aborted.
     socket.once('close', () => process.nextTick(() => {
       for (const stream of this.#awaitingTurn) stream.destroy()

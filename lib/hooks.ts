@@ -11,10 +11,10 @@ import { Promoter } from './promotion'
 import { pipesAsNodeDoes } from './routing'
 import type { Counters } from './stats'
 
-/** Counts each reply under the reason why none of this instance is offloaded. */
-export function addFallbackHook (fastify: FastifyInstance, decisions: Decisions, reason: FallbackReason): void {
+/** Counts each reply under the reason why it cannot be offloaded here. */
+export function addFallbackHook (fastify: FastifyInstance, decisions: Decisions, reasonOf: (request: FastifyRequest) => FallbackReason): void {
   fastify.addHook('onSend', (request, _reply, _payload, next) => {
-    decisions.decide(request, 'node', reason)
+    decisions.decide(request, 'node', reasonOf(request))
     next()
   })
 }

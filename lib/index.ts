@@ -2,7 +2,7 @@ import { Server as TlsServer } from 'node:tls'
 import type { FastifyInstance, FastifyPluginCallback } from 'fastify'
 import fp from 'fastify-plugin'
 import type { FastifyKtlsOptions, Support } from '../types/index'
-import { Decisions } from './decisions'
+import { Decisions, refuseRequest } from './decisions'
 import { FST_KTLS_UNAVAILABLE } from './errors'
 import { addFallbackHook, addOffloadHooks } from './hooks'
 import { parseOptions } from './options'
@@ -26,9 +26,9 @@ const plugin: FastifyPluginCallback<FastifyKtlsOptions> = (fastify, options, don
 
   announce(fastify, support)
   if (binding === undefined) {
-    addFallbackHook(fastify, decisions, support.reason!)
+    addFallbackHook(fastify, decisions, () => support.reason!)
   } else if (!secure) {
-    addFallbackHook(fastify, decisions, 'plain-http')
+    addFallbackHook(fastify, decisions, request => refuseRequest(request) ?? 'plain-http')
   } else {
     startBinding(binding)
     addOffloadHooks(fastify, { binding, support, counters, decisions, minSize })

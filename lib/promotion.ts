@@ -43,7 +43,6 @@ export class Promoter {
   }
 
   #refuseProtocol (socket: TLSSocket): FallbackReason | undefined {
-    if (socket.alpnProtocol === 'h2') return 'http2'
     const version = socket.getProtocol()
     if (version !== 'TLSv1.2' && version !== 'TLSv1.3') return 'version-not-offloadable'
     const cipher = cipherOf(socket.getCipher().standardName)

@@ -48,6 +48,7 @@ function watched (tcp: Socket, records: RecordWatch): Duplex {
 
 export interface Received {
   readonly head: string
+  readonly body: Buffer
   readonly size: number
   readonly sha256: string
   /** Whether the connection ended by a close_notify. */
@@ -63,5 +64,5 @@ export async function receive ({ tls, records }: RawClient): Promise<Received> {
   const bytes = Buffer.concat(chunks)
   const split = bytes.indexOf('\r\n\r\n') + 4
   const body = bytes.subarray(split)
-  return { head: bytes.subarray(0, split).toString('latin1'), size: body.length, sha256: sha256(body), clean: records.endsWithAlert() }
+  return { head: bytes.subarray(0, split).toString('latin1'), body, size: body.length, sha256: sha256(body), clean: records.endsWithAlert() }
 }
