@@ -1,5 +1,5 @@
 import { Server as TlsServer } from 'node:tls'
-import type { FastifyInstance, FastifyPluginCallback } from 'fastify'
+import type { FastifyInstance, FastifyPluginAsync } from 'fastify'
 import fp from 'fastify-plugin'
 import type { FastifyKtlsOptions, Support } from '../types/index'
 import { Decisions, refuseRequest } from './decisions'
@@ -10,19 +10,19 @@ import { startBinding } from './start'
 import { Counters } from './stats'
 import { SWITCHED_OFF, detect } from './support'
 
-const plugin: FastifyPluginCallback<FastifyKtlsOptions> = (fastify, options, done) => {
+const plugin: FastifyPluginAsync<FastifyKtlsOptions> = async (fastify, options) => {
   const { mode, minSize } = parseOptions({ ...options })
   const { support, binding } = mode === 'off' ? SWITCHED_OFF : detect()
   const secure = fastify.server instanceof TlsServer
   if (mode === 'require') {
-    if (!support.available) return done(new FST_KTLS_UNAVAILABLE(support.reason!, support.detail!))
-    if (!secure) return done(new FST_KTLS_UNAVAILABLE('plain-http', 'this Fastify instance has no "https" option'))
+    if (!support.available) throw new FST_KTLS_UNAVAILABLE(support.reason!, support.detail!)
+    if (!secure) throw new FST_KTLS_UNAVAILABLE('plain-http', 'this Fastify instance has no "https" option')
   }
 
   const counters = new Counters()
   const decisions = new Decisions(fastify, counters, mode)
   fastify.decorate('ktls', { support, stats: () => counters.snapshot() })
-  if (mode === 'off') return done()
+  if (mode === 'off') return
 
   announce(fastify, support)
   if (binding === undefined) {
@@ -33,7 +33,6 @@ const plugin: FastifyPluginCallback<FastifyKtlsOptions> = (fastify, options, don
     startBinding(binding)
     addOffloadHooks(fastify, { binding, support, counters, decisions, minSize })
   }
-  done()
 }
 
 function announce (fastify: FastifyInstance, support: Support): void {

@@ -1,6 +1,6 @@
 /// <reference types="node" />
 
-import type { FastifyPluginCallback } from 'fastify'
+import type { FastifyPluginAsync } from 'fastify'
 
 declare module 'fastify' {
   interface FastifyInstance {
@@ -144,10 +144,10 @@ declare namespace fastifyKtls {
     stats (): Stats
   }
 
-  export const fastifyKtls: FastifyPluginCallback<FastifyKtlsOptions>
+  export const fastifyKtls: FastifyPluginAsync<FastifyKtlsOptions>
   export { fastifyKtls as default }
 }
 
-declare function fastifyKtls (...params: Parameters<FastifyPluginCallback<fastifyKtls.FastifyKtlsOptions>>): ReturnType<FastifyPluginCallback<fastifyKtls.FastifyKtlsOptions>>
+declare function fastifyKtls (...params: Parameters<FastifyPluginAsync<fastifyKtls.FastifyKtlsOptions>>): ReturnType<FastifyPluginAsync<fastifyKtls.FastifyKtlsOptions>>
 
 export = fastifyKtls
