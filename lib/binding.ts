@@ -81,7 +81,8 @@ function load (): LoadResult {
   try {
     addon = require(join(__dirname, '../../build/Release/fastify_ktls.node'))
   } catch (error) {
-    const message = error instanceof Error ? error.message : String(error)
+    // Node lists the whole chain of modules below the first line.
+    const [message] = String(error instanceof Error ? error.message : error).split('\n')
     return {
       reason: 'addon-missing',
       detail: `the native addon could not be loaded (${message}); build it with "node native/build.js" in the package's folder`

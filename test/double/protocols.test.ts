@@ -1,0 +1,166 @@
+import './install'
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { createReadStream } from 'node:fs'
+import http from 'node:http'
+import http2 from 'node:http2'
+import { createServer } from 'node:net'
+import type { AddressInfo, Socket } from 'node:net'
+import { createInterface } from 'node:readline'
+import type { Readable } from 'node:stream'
+import { buffer } from 'node:stream/consumers'
+import type { TLSSocket, TlsOptions } from 'node:tls'
+import Fastify from 'fastify'
+import type { FastifyInstance, FastifyRequest } from 'fastify'
+import t from 'tap'
+import { Client } from 'undici'
+import type { FallbackReason, ReplyDecision } from '../../types/index'
+import { makeFile, makeFolder, sha256 } from '../support/files'
+import { ktls } from '../support/plugin'
+import { request } from '../support/request'
+import { startServer } from '../support/server'
+import { until } from '../support/wait'
+
+const folder = makeFolder(t)
+const file = makeFile(folder, 300_000)
+
+function routes (app: FastifyInstance): void {
+  app.get('/file', (_request, reply) => reply.send(createReadStream(file.path)))
+  app.get('/json', async () => ({}))
+  app.get('/small-records', (request, reply) => {
+    (request.raw.socket as TLSSocket).setMaxSendFragment(1024)
+    return reply.send(createReadStream(file.path))
+  })
+}
+
+async function httpServer (t: Tap.Test): Promise<{ app: FastifyInstance, decided: ReplyDecision[] }> {
+  const decided: ReplyDecision[] = []
+  const app = Fastify()
+  await app.register(ktls)
+  app.addHook('onResponse', async (request: FastifyRequest) => { decided.push(request.ktls) })
+  routes(app)
+  t.teardown(() => app.close())
+  return { app, decided }
+}
+
+t.test('plain HTTP', async t => {
+  const { app, decided } = await httpServer(t)
+  const outgoing = http.get(`${await app.listen({ host: '127.0.0.1', port: 0 })}/file`, { agent: false })
+  const [response] = await once(outgoing, 'response') as [http.IncomingMessage]
+  t.equal(sha256(await buffer(response)), file.sha256)
+  await until(() => decided.length === 1)
+  t.strictSame(decided, [{ offloaded: false, path: 'node', version: null, cipher: null, reason: 'plain-http' }])
+  t.strictSame(app.ktls.stats().fallbacks, { 'plain-http': 1 })
+})
+
+t.test('mode "require" wants HTTPS', async t => {
+  const app = Fastify()
+  app.register(ktls, { mode: 'require' })
+  await t.rejects(Promise.resolve(app.ready()), { code: 'FST_KTLS_UNAVAILABLE', message: /plain-http/ })
+})
+
+t.test('inject()', async t => {
+  const plain = await httpServer(t)
+  const secure = await startServer(t, { ktls: {}, setup: routes })
+  for (const app of [plain.app, secure.app]) {
+    const { rawPayload } = await app.inject('/file')
+    t.equal(sha256(rawPayload), file.sha256)
+    t.strictSame(app.ktls.stats().fallbacks, { inject: 1 })
+  }
+  t.match(await secure.decisions(1), [{ path: 'node', reason: 'inject', version: null }])
+})
+
+t.test('HTTP/2, and HTTP/1.1 on the same server', async t => {
+  const { app, origin, decisions } = await startServer(t, { ktls: {}, http2: true, setup: routes })
+  const session = http2.connect(origin, { rejectUnauthorized: false })
+  for (const path of ['/file', '/json']) {
+    const body = await buffer(session.request({ ':path': path }).end() as Readable)
+    t.equal(sha256(body), path === '/file' ? file.sha256 : sha256('{}'))
+    t.match(await decisions(1), [{ path: 'node', reason: 'http2', version: 'TLSv1.3' }])
+  }
+  session.close()
+  t.equal((await request(`${origin}/file`)).sha256, file.sha256)
+  t.match(await decisions(1), [{ path: 'sendfile', reason: null }])
+  t.match(app.ktls.stats().connections, { seen: 2, promoted: 1 })
+})
+
+const SUITES: ReadonlyArray<{ name: string, tls: TlsOptions, reason: FallbackReason, cipher: RegExp }> = [
+  { name: 'TLS 1.3 with CCM', tls: { ciphers: 'TLS_AES_128_CCM_SHA256' }, reason: 'cipher-not-offloadable', cipher: /AES_128_CCM/ },
+  { name: 'TLS 1.2 with CBC', tls: { ciphers: 'ECDHE-ECDSA-AES128-SHA256', maxVersion: 'TLSv1.2' }, reason: 'cipher-not-offloadable', cipher: /AES_128_CBC/ },
+  { name: 'TLS 1.1', tls: { ciphers: 'ECDHE-ECDSA-AES128-SHA:@SECLEVEL=0', minVersion: 'TLSv1.1', maxVersion: 'TLSv1.1' }, reason: 'version-not-offloadable', cipher: /AES_128_CBC/ }
+]
+
+for (const { name, tls, reason, cipher } of SUITES) {
+  t.test(`${name} is not for the kernel`, async t => {
+    const { app, origin, decisions } = await startServer(t, { ktls: {}, tls, setup: routes })
+    const { minVersion, maxVersion, ciphers } = tls
+    const response = await request(`${origin}/file`, { ciphers, ...(minVersion && { minVersion }), ...(maxVersion && { maxVersion }) })
+    t.equal(response.sha256, file.sha256)
+    t.match(await decisions(1), [{ path: 'node', reason, cipher }])
+    t.equal(app.ktls.stats().connections.promoted, 0)
+  })
+}
+
+t.test('a connection whose user wants smaller records', async t => {
+  const { app, origin, decisions } = await startServer(t, { ktls: {}, setup: routes })
+  const client = new Client(origin, { connect: { rejectUnauthorized: false } })
+  t.teardown(() => client.close())
+  for (const path of ['/small-records', '/file']) {
+    const { body } = await client.request({ path, method: 'GET' })
+    t.equal(sha256(new Uint8Array(await body.arrayBuffer())), file.sha256)
+  }
+  t.match(await decisions(2), [{ path: 'node', reason: 'max-send-fragment' }, { path: 'node', reason: 'max-send-fragment' }])
+  t.match(app.ktls.stats().connections, { seen: 1, promoted: 0 })
+})
+
+t.test('a connection that was handed to the server', async t => {
+  const { app, decisions } = await startServer(t, { ktls: {}, setup: routes })
+  const front = createServer((socket: Socket) => app.server.emit('connection', socket)).listen(0, '127.0.0.1')
+  await once(front, 'listening')
+  t.teardown(() => { front.close() })
+  t.equal((await request(`https://127.0.0.1:${(front.address() as AddressInfo).port}/file`)).sha256, file.sha256)
+  t.match(await decisions(1), [{ path: 'node', reason: 'not-captured' }])
+})
+
+/** OpenSSL's own client, which can ask for what Node's cannot. Its commands are lines of one letter. */
+async function sClient (port: number, args: readonly string[], talk: (client: { write: (text: string) => void, line: (text: string) => Promise<void> }) => Promise<void>): Promise<Buffer> {
+  const child = spawn('openssl', ['s_client', '-connect', `127.0.0.1:${port}`, '-quiet', ...args])
+  const closed = once(child, 'close')
+  const lines = createInterface({ input: child.stderr })
+  const seen: string[] = []
+  lines.on('line', line => seen.push(line))
+  const output = buffer(child.stdout)
+  await talk({
+    write: text => child.stdin.write(text),
+    line: text => until(() => seen.includes(text))
+  })
+  const bytes = await output
+  await closed
+  return bytes
+}
+
+/** In HTTP/1.0, so that the body comes as it is and ends with the connection. */
+const GET_FILE = 'GET /file HTTP/1.0\r\n\r\n'
+
+for (const version of ['tls1_2', 'tls1_3']) {
+  t.test(`a client that wants smaller records, ${version}`, async t => {
+    const { port, decisions } = await startServer(t, { ktls: {}, setup: routes })
+    const bytes = await sClient(port, [`-${version}`, '-maxfraglen', '512'], async ({ write }) => write(GET_FILE))
+    t.equal(sha256(bytes.subarray(-file.size)), file.sha256)
+    t.match(await decisions(1), [{ path: 'node', reason: 'max-fragment-length' }])
+  })
+}
+
+t.test('a connection whose keys were updated', async t => {
+  const { port, decisions } = await startServer(t, { ktls: {}, setup: routes })
+  const bytes = await sClient(port, ['-tls1_3', '-no_ign_eof'], async ({ write, line }) => {
+    write('K\n')
+    await line('KEYUPDATE')
+    write('GET /json HTTP/1.1\r\nHost: localhost\r\n\r\n')
+    // OpenSSL has answered the key update before the first reply.
+    t.match(await decisions(1), [{ path: 'node', reason: 'payload-not-a-file' }])
+    write(GET_FILE)
+  })
+  t.equal(sha256(bytes.subarray(-file.size)), file.sha256)
+  t.match(await decisions(1), [{ path: 'node', reason: 'key-updated' }])
+})
