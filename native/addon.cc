@@ -80,11 +80,9 @@ class TransmitterWrap : public Napi::ObjectWrap<TransmitterWrap> {
       } else {
         const auto range = part.As<Napi::Object>();
         UniqueFd file(range.Get("fd").As<Napi::Number>().Int32Value());
-        items.push_back(TransmitItem::File(std::move(file),
-                                           range.Get("offset").As<Napi::Number>().Int64Value(),
-                                           static_cast<uint64_t>(range.Get("length")
-                                                                     .As<Napi::Number>()
-                                                                     .Int64Value())));
+        items.push_back(TransmitItem::File(
+            std::move(file), range.Get("offset").As<Napi::Number>().Int64Value(),
+            static_cast<uint64_t>(range.Get("length").As<Napi::Number>().Int64Value())));
       }
     }
     return Submit(info.Env(), std::move(items));
@@ -125,18 +123,17 @@ class SessionWrap : public Napi::ObjectWrap<SessionWrap> {
   }
 
   explicit SessionWrap(const Napi::CallbackInfo& info)
-      : ObjectWrap(info), session_(std::move(*info[0].As<Napi::External<SessionHandle>>().Data())) {
-  }
+      : ObjectWrap(info),
+        session_(std::move(*info[0].As<Napi::External<SessionHandle>>().Data())) {}
 
  private:
   // matches(finished): is this the SSL that sent this Finished message?
   Napi::Value Matches(const Napi::CallbackInfo& info) {
     const auto expected = info[0].As<Napi::Uint8Array>();
     uint8_t finished[EVP_MAX_MD_SIZE];
-    const size_t size =
-        session_->ssl == nullptr
-            ? 0
-            : openssl.SSL_get_finished(session_->ssl, finished, sizeof(finished));
+    const size_t size = session_->ssl == nullptr
+                            ? 0
+                            : openssl.SSL_get_finished(session_->ssl, finished, sizeof(finished));
     return Napi::Boolean::New(info.Env(), size > 0 && size == expected.ByteLength() &&
                                               memcmp(finished, expected.Data(), size) == 0);
   }
@@ -173,8 +170,8 @@ Napi::Value ProbeKernel(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
   const ProbeResult probed = Probe();
   Napi::Object result = ToObject(env, {-probed.failed_errno, probed.failed_call});
-  for (const auto& [name, errors] : {std::make_pair("tls12", probed.tls12),
-                                     std::make_pair("tls13", probed.tls13)}) {
+  for (const auto& [name, errors] :
+       {std::make_pair("tls12", probed.tls12), std::make_pair("tls13", probed.tls13)}) {
     Napi::Array array = Napi::Array::New(env);
     for (uint32_t i = 0; i < kCipherCount; i++) array.Set(i, errors[i]);
     result.Set(name, array);
@@ -192,8 +189,7 @@ Napi::Value ClaimSessions(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
   Napi::Array sessions = Napi::Array::New(env);
   for (SessionHandle& session : Claim())
-    sessions.Set(sessions.Length(),
-                 Wrap(env, GetEnvironment(env)->session_constructor, &session));
+    sessions.Set(sessions.Length(), Wrap(env, GetEnvironment(env)->session_constructor, &session));
   return sessions;
 }
 

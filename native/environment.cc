@@ -47,8 +47,7 @@ void Environment::Send(const Event& event) {
   if (function_.NonBlockingCall(copy) != napi_ok) delete copy;
 }
 
-void Environment::Deliver(Napi::Env env, Napi::Function on_event, Environment* self,
-                          Event* event) {
+void Environment::Deliver(Napi::Env env, Napi::Function on_event, Environment* self, Event* event) {
   const std::unique_ptr<Event> owned(event);
   if (env == nullptr) return;  // the environment is going away
   if (event->closed && --self->held_ == 0) self->function_.Unref(env);

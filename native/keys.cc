@@ -85,7 +85,7 @@ const CipherSpec* FindCipher(const SSL* ssl) {
 
 size_t RecordOverhead(int version, const CipherSpec& cipher) {
   const size_t inner = version == TLS1_3_VERSION
-                           ? 1                                            // content type
+                           ? 1                                              // content type
                            : (cipher.salt_size == 0 ? 0 : cipher.iv_size);  // explicit nonce
   return kRecordHeaderSize + inner + kTagSize;
 }
@@ -133,8 +133,8 @@ bool DeriveTls12(const SSL* ssl, const CipherSpec& cipher, uint64_t sequence, Cr
   if (digest == nullptr) return false;
 
   SecretBytes<SSL_MAX_MASTER_KEY_LENGTH> master;
-  const size_t master_size = openssl.SSL_SESSION_get_master_key(
-      openssl.SSL_get_session(ssl), master.data(), master.capacity());
+  const size_t master_size = openssl.SSL_SESSION_get_master_key(openssl.SSL_get_session(ssl),
+                                                                master.data(), master.capacity());
 
   // seed: label, server random, client random
   constexpr char kLabel[] = "key expansion";

@@ -48,10 +48,9 @@ Promotion Promote(Session* session, int fd, std::shared_ptr<TransmitListener> li
   if (!NothingInFlight(*session, fd)) return Refuse("not-ready");
 
   CryptoInfo info(version, *cipher);
-  const bool derived =
-      version == TLS1_3_VERSION
-          ? DeriveTls13(ssl, session->secret, *cipher, session->sequence, &info)
-          : DeriveTls12(ssl, *cipher, session->sequence, &info);
+  const bool derived = version == TLS1_3_VERSION
+                           ? DeriveTls13(ssl, session->secret, *cipher, session->sequence, &info)
+                           : DeriveTls12(ssl, *cipher, session->sequence, &info);
   if (!derived) return Refuse("key-derivation");
 
   if (const int error = Sender::Instance().Start(); error != 0)

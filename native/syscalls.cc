@@ -16,7 +16,7 @@ int Unacknowledged(int fd, int* bytes) { return ioctl(fd, SIOCOUTQ, bytes); }
 }  // namespace
 
 Syscalls sys = {
-    ::setsockopt, ::getsockopt, ::sendmsg, ::sendfile,      ::shutdown,
+    ::setsockopt, ::getsockopt, ::sendmsg,      ::sendfile,  ::shutdown,
     ::close,      Duplicate,    Unacknowledged, ::epoll_ctl,
 };
 

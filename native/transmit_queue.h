@@ -150,7 +150,7 @@ class TransmitQueue : public std::enable_shared_from_this<TransmitQueue> {
   UniqueFd socket_;
   std::unique_ptr<TransmitItem> current_;
   uint64_t record_bytes_ = 0;  // of control records
-  uint64_t unreported_ = 0;  // bytes taken of an operation that has not ended
+  uint64_t unreported_ = 0;    // bytes taken of an operation that has not ended
   bool shut_down_ = false;
   bool inline_ = false;  // the caller's thread is at work
   bool inline_settled_ = false;

@@ -313,8 +313,7 @@ int GetOption(int fd, int level, int name, void* value, socklen_t* length) {
   if (!socket || (level == SOL_SOCKET && name != SO_ERROR))
     return ::getsockopt(fd, level, name, value, length);
   std::lock_guard<std::mutex> lock(socket->mutex);
-  if (level == kSolTls)
-    return name == TLS_TX ? socket->GetKey(value, length) : Fail(ENOPROTOOPT);
+  if (level == kSolTls) return name == TLS_TX ? socket->GetKey(value, length) : Fail(ENOPROTOOPT);
   if (::getsockopt(fd, level, name, value, length) != 0) return -1;
   auto* error = static_cast<int*>(value);
   if (*error == 0) *error = socket->TakeError();

@@ -30,10 +30,14 @@ template <typename Info>
 constexpr Layout LayoutOf(uint16_t cipher_type, const EVP_CIPHER* (*cipher)()) {
   static_assert(sizeof(Info::iv) + sizeof(Info::salt) == kNonceSize);
   static_assert(sizeof(Info::rec_seq) == kSequenceSize);
-  return {cipher_type,       cipher,
-          sizeof(Info),      offsetof(Info, iv),
-          sizeof(Info::iv),  offsetof(Info, key),
-          offsetof(Info, salt), sizeof(Info::salt),
+  return {cipher_type,
+          cipher,
+          sizeof(Info),
+          offsetof(Info, iv),
+          sizeof(Info::iv),
+          offsetof(Info, key),
+          offsetof(Info, salt),
+          sizeof(Info::salt),
           offsetof(Info, rec_seq)};
 }
 
@@ -70,8 +74,8 @@ RecordSealer::RecordSealer(const Layout& layout, const void* info)
     : layout_(layout), context_(EVP_CIPHER_CTX_new()) {
   memcpy(info_, info, layout.size);
   memcpy(&version_, info_, sizeof(version_));
-  Check(context_ != nullptr && EVP_EncryptInit_ex(context_, layout.cipher(), nullptr,
-                                                  info_ + layout.key, nullptr) == 1);
+  Check(context_ != nullptr &&
+        EVP_EncryptInit_ex(context_, layout.cipher(), nullptr, info_ + layout.key, nullptr) == 1);
 }
 
 RecordSealer::~RecordSealer() {
