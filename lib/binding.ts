@@ -79,7 +79,7 @@ function load (): LoadResult {
   }
   let addon: Addon
   try {
-    addon = require(join(__dirname, '../../build/Release/fastify_ktls.node'))
+    addon = require(join(__dirname, '../../native/build/Release/fastify_ktls.node'))
   } catch (error) {
     // Node lists the whole chain of modules below the first line.
     const [message] = String(error instanceof Error ? error.message : error).split('\n')

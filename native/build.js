@@ -14,10 +14,9 @@ if (process.platform !== 'linux') {
 
 const prefix = resolve(process.execPath, '..', '..')
 const headers = existsSync(join(prefix, 'include', 'node', 'node_api.h')) ? [`--nodedir=${prefix}`] : []
-const root = resolve(__dirname, '..')
 const { status } = spawnSync(
   process.execPath,
   [require.resolve('node-gyp/bin/node-gyp.js'), 'configure', 'build', '--loglevel=warn', ...headers, ...process.argv.slice(2)],
-  { cwd: root, stdio: 'inherit' }
+  { cwd: __dirname, stdio: 'inherit' }
 )
 process.exit(status ?? 1)

@@ -13,7 +13,7 @@ import { MessageChannel } from 'node:worker_threads'
 import type { Binding, Failure, FileRange, Refusal, Session, Transmitter } from '../../lib/binding'
 import { certificate } from '../certificate'
 
-export const addon: Binding = require(join(__dirname, '../../../build/Release/fastify_ktls_double.node'))
+export const addon: Binding = require(join(__dirname, '../../../native/build/Release/fastify_ktls_double.node'))
 
 /** Shared by all servers here, so that a session can be resumed with another one. */
 const ticketKeys = randomBytes(48)

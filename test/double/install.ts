@@ -5,7 +5,7 @@
  */
 import { join } from 'node:path'
 
-const release = join(__dirname, '../../../build/Release')
+const release = join(__dirname, '../../../native/build/Release')
 const real = require.resolve(join(release, 'fastify_ktls.node'))
 const double = require.resolve(join(release, 'fastify_ktls_double.node'))
 

@@ -34,7 +34,7 @@ export interface Outcome {
 async function serveOnce ({ root, path, platform, addon }: Surroundings): Promise<Outcome> {
   if (platform !== undefined) Object.defineProperty(process, 'platform', { value: platform })
   if (addon !== undefined) {
-    const id = require.resolve(join(root, 'build/Release/fastify_ktls.node'))
+    const id = require.resolve(join(root, 'native/build/Release/fastify_ktls.node'))
     require.cache[id] = Object.assign(Object.create(module), { id, filename: id, exports: addon })
   }
   const plugin = require(join(root, 'dist/lib/index.js')) as typeof fastifyKtls

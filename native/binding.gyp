@@ -2,18 +2,18 @@
   "variables": { "double%": 0 },
   "target_defaults": {
     "sources": [
-      "native/addon.cc",
-      "native/promotion.cc",
-      "native/control.cc",
-      "native/environment.cc",
-      "native/kernel_tls.cc",
-      "native/keys.cc",
-      "native/openssl.cc",
-      "native/probe.cc",
-      "native/sender.cc",
-      "native/session.cc",
-      "native/syscalls.cc",
-      "native/transmit_queue.cc"
+      "addon.cc",
+      "control.cc",
+      "environment.cc",
+      "kernel_tls.cc",
+      "keys.cc",
+      "openssl.cc",
+      "probe.cc",
+      "promotion.cc",
+      "sender.cc",
+      "session.cc",
+      "syscalls.cc",
+      "transmit_queue.cc"
     ],
     "include_dirs": ["<!(node -p \"require('node-addon-api').include_dir\")"],
     "defines": ["NAPI_VERSION=8", "NODE_ADDON_API_DISABLE_CPP_EXCEPTIONS", "OPENSSL_API_COMPAT=30000"],
@@ -31,7 +31,7 @@
       "targets": [
         {
           "target_name": "fastify_ktls_double",
-          "sources": ["test/double/kernel_double.cc", "test/double/record_sealer.cc"]
+          "sources": ["../test/double/kernel_double.cc", "../test/double/record_sealer.cc"]
         }
       ]
     }]
