@@ -8,7 +8,7 @@ import { addFallbackHook, addOffloadHooks } from './hooks'
 import { parseOptions } from './options'
 import { startBinding } from './start'
 import { Counters } from './stats'
-import { SWITCHED_OFF, detect } from './support'
+import { SWITCHED_OFF, detect, listSupport } from './support'
 
 const plugin: FastifyPluginAsync<FastifyKtlsOptions> = async (fastify, options) => {
   const { mode, minSize } = parseOptions({ ...options })
@@ -37,7 +37,7 @@ const plugin: FastifyPluginAsync<FastifyKtlsOptions> = async (fastify, options) 
 
 function announce (fastify: FastifyInstance, support: Support): void {
   if (support.available) {
-    fastify.log.info({ ktls: support }, `kernel TLS offload is available on Linux ${support.kernel}`)
+    fastify.log.info({ ktls: support }, `kernel TLS offload is available on Linux ${support.kernel}: ${listSupport(support)}`)
   } else {
     fastify.log.warn({ ktls: { reason: support.reason, kernel: support.kernel } }, `kernel TLS offload is not available, replies go the ordinary way: ${support.detail}`)
   }

@@ -79,6 +79,15 @@ function canRekey (): boolean {
   }
 }
 
+/** What can be offloaded, in one line. */
+export function listSupport ({ versions, rekey }: Support): string {
+  const lists = Object.entries(versions).map(([version, ciphers]) => {
+    const names = Object.entries(ciphers).filter(([, can]) => can).map(([name]) => name)
+    return `${version} with ${names.join(', ') || 'no cipher'}`
+  })
+  return `${lists.join('; ')}; ${rekey ? 'with' : 'without'} change of keys`
+}
+
 /** The name under which `support.versions` lists a suite, from its standard name. */
 export function cipherOf (standardName: string): Cipher | undefined {
   if (standardName.includes('AES_128_GCM')) return 'aes-128-gcm'
