@@ -7,7 +7,7 @@ import type { FallbackReason, Path } from '../types/index'
 import type { Binding, Session } from './binding'
 import { capture } from './capture'
 import type { Claimant } from './capture'
-import { holdBackInput, tcpSocketOf } from './internals'
+import { tcpSocketOf } from './internals'
 import type { Counters } from './stats'
 import type { KernelTransmit } from './transmit'
 
@@ -21,6 +21,7 @@ export class Connection {
   refusal: FallbackReason | undefined
   #socket: TLSSocket | undefined
   readonly #awaitingTurn = new Set<ReadStream>()
+  #holdsInput = false
 
   constructor (sessions: readonly Session[]) {
     this.sessions = sessions
@@ -63,12 +64,27 @@ export class Connection {
    * tells a response that never gets its turn nothing of the connection's end.
    */
   awaitTurn (stream: ReadStream, response: ServerResponse, onTurn: () => void): void {
-    const endHold = holdBackInput(response, stream.readableHighWaterMark)
     this.#awaitingTurn.add(stream)
+    this.#holdInput()
     response.once('socket', () => {
-      endHold()
       this.#awaitingTurn.delete(stream)
+      if (this.#awaitingTurn.size === 0) this.#socket?.resume()
       onTurn()
+    })
+  }
+
+  /**
+   * Reads no more requests while files await their turn. Node's own way, its
+   * parser's pause, makes an error of the next TLS record of the same read.
+   */
+  #holdInput (): void {
+    const socket = this.#socket!
+    socket.pause()
+    if (this.#holdsInput) return
+    this.#holdsInput = true
+    // Node resumes whenever it is done with a request.
+    socket.on('resume', () => {
+      if (this.#awaitingTurn.size > 0) socket.pause()
     })
   }
 

@@ -3,7 +3,6 @@
  * 20.20, 22.23, 24.9 and 26.9.
  */
 import fs from 'node:fs'
-import type { ServerResponse } from 'node:http'
 import { Socket } from 'node:net'
 import type { Server } from 'node:net'
 import type { TLSSocket } from 'node:tls'
@@ -57,18 +56,6 @@ export function guardIdleTimer (socket: Socket, active: () => boolean): void {
 
 export function bufferedChunks (socket: Socket): NonNullable<InternalSocket['writableBuffer']> {
   return internal(socket).writableBuffer ?? []
-}
-
-interface InternalResponse {
-  /** Counts output that waits for its turn; Node stops reading requests at the socket's high-water mark. */
-  _onPendingData?: (bytes: number) => void
-}
-
-/** Counts `bytes` as output that waits, until the returned function is called. */
-export function holdBackInput (response: ServerResponse, bytes: number): () => void {
-  const count = (response as unknown as InternalResponse)._onPendingData
-  count?.call(response, bytes)
-  return () => count?.call(response, -bytes)
 }
 
 interface InternalReadStream {

@@ -11,21 +11,22 @@ let generated: Promise<Certificate> | undefined
  */
 export function certificate (): Promise<Certificate> {
   const given = process.env.KTLS_TEST_CERTIFICATE
-  generated ??= given === undefined ? make() : Promise.resolve(JSON.parse(given) as Certificate)
+  generated ??= given === undefined ? makeCertificate('localhost') : Promise.resolve(JSON.parse(given) as Certificate)
   return generated
 }
 
-async function make (): Promise<Certificate> {
+/** A new one for a name and 127.0.0.1. */
+export async function makeCertificate (name: string): Promise<Certificate> {
   // Loaded late: it takes seconds in an emulated processor.
   const { generate } = await import('selfsigned')
-  const { private: key, cert } = await generate([{ name: 'commonName', value: 'localhost' }], {
+  const { private: key, cert } = await generate([{ name: 'commonName', value: name }], {
     keyType: 'ec',
     curve: 'P-256',
     algorithm: 'sha256',
     extensions: [
       { name: 'basicConstraints', cA: true },
       { name: 'keyUsage', digitalSignature: true, keyCertSign: true },
-      { name: 'subjectAltName', altNames: [{ type: 2, value: 'localhost' }, { type: 7, ip: '127.0.0.1' }] }
+      { name: 'subjectAltName', altNames: [{ type: 2, value: name }, { type: 7, ip: '127.0.0.1' }] }
     ]
   })
   return { key, cert }

@@ -1,5 +1,5 @@
 import { createCipheriv, createHash } from 'node:crypto'
-import { closeSync, mkdtempSync, openSync, rmSync, writeSync } from 'node:fs'
+import { closeSync, mkdtempSync, openSync, readdirSync, readlinkSync, rmSync, writeSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 
@@ -32,6 +32,18 @@ export function makeFile (folder: string, size: number, name = `${size}.bin`): T
   }
   closeSync(fd)
   return { name, path, size, sha256: hash.digest('hex') }
+}
+
+/** How many descriptors of this process are of the file. */
+export function openCount (path: string): number {
+  return readdirSync('/proc/self/fd').filter(fd => {
+    try {
+      return readlinkSync(`/proc/self/fd/${fd}`) === path
+    } catch {
+      // Closed meanwhile, as is the one that listed them.
+      return false
+    }
+  }).length
 }
 
 export function sha256 (bytes: Uint8Array | string): string {

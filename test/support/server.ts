@@ -1,6 +1,6 @@
 import type { AddressInfo } from 'node:net'
 import { PassThrough } from 'node:stream'
-import type { SecureContextOptions } from 'node:tls'
+import type { TlsOptions } from 'node:tls'
 import Fastify from 'fastify'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import type { FastifyKtlsOptions, ReplyDecision } from '../../types/index'
@@ -22,7 +22,9 @@ export type Decision = ReplyDecision & { readonly url: string }
 export interface ServerOptions {
   /** `undefined`: the plugin is not registered at all. */
   readonly ktls?: FastifyKtlsOptions
-  readonly tls?: SecureContextOptions & { ALPNProtocols?: string[] }
+  readonly tls?: TlsOptions
+  /** HTTP/2 for the clients that can, HTTP/1.1 for the others. */
+  readonly http2?: boolean
   readonly setup?: (app: FastifyInstance) => void | Promise<void>
   readonly host?: string
 }
@@ -35,14 +37,17 @@ export async function startServer (t: Tap.Test, options: ServerOptions): Promise
   const finished = new PassThrough({ objectMode: true, highWaterMark: 1e6 })
   const iterator: AsyncIterator<Decision> = finished[Symbol.asyncIterator]()
   const warnings: TestServer['warnings'] = []
-  const app = Fastify({
-    https: { ...await certificate(), ...options.tls },
+  const https = { ...await certificate(), ...options.tls }
+  const settings = {
     forceCloseConnections: true,
     logger: {
       level: 'warn',
       stream: { write: (line: string) => { warnings.push(JSON.parse(line)) } }
     }
-  }) as unknown as FastifyInstance
+  }
+  const app = (options.http2 === true
+    ? Fastify({ ...settings, https: { ...https, allowHTTP1: true }, http2: true })
+    : Fastify({ ...settings, https })) as unknown as FastifyInstance
   if (options.ktls !== undefined) {
     await app.register(ktls, options.ktls)
     app.addHook('onResponse', async (request: FastifyRequest) => {

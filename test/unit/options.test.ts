@@ -32,8 +32,8 @@ for (const { options, message } of [
   { options: { mode: '' }, message: `option "mode" is ""; ${MODES}` },
   { options: { mode: true }, message: `option "mode" is true; ${MODES}` },
   { options: { mode: null }, message: `option "mode" is null; ${MODES}` },
-  { options: { mode: ['auto'] }, message: `option "mode" is ["auto"]; ${MODES}` },
-  { options: { mode: { a: 1 } }, message: `option "mode" is {"a":1}; ${MODES}` },
+  { options: { mode: ['auto'] }, message: `option "mode" is [ 'auto' ]; ${MODES}` },
+  { options: { mode: { a: 1 } }, message: `option "mode" is { a: 1 }; ${MODES}` },
   { options: { minSize: -1 }, message: `option "minSize" is -1; ${BYTES}` },
   { options: { minSize: 1.5 }, message: `option "minSize" is 1.5; ${BYTES}` },
   { options: { minSize: NaN }, message: `option "minSize" is NaN; ${BYTES}` },
@@ -51,8 +51,8 @@ for (const { options, message } of [
   })
 }
 
-t.test('values without a prototype or of odd kinds', async t => {
-  for (const mode of [Object.create(null), Symbol('auto'), () => 'auto']) {
+t.test('values that cannot be made a string', async t => {
+  for (const mode of [Object.create(null), Symbol('auto')]) {
     t.throws(() => parseOptions({ mode }), { code: 'FST_KTLS_INVALID_OPTION', message: /^option "mode" is / })
   }
 })

@@ -1,0 +1,139 @@
+import './install'
+import { AsyncLocalStorage } from 'node:async_hooks'
+import { fork } from 'node:child_process'
+import { once } from 'node:events'
+import { createReadStream } from 'node:fs'
+import type { ReadStream } from 'node:fs'
+import type { Socket } from 'node:net'
+import { join } from 'node:path'
+import t from 'tap'
+import { Client } from 'undici'
+import { certificate } from '../certificate'
+import { get, receive } from '../support/client'
+import { makeFile, makeFolder, openCount, sha256 } from '../support/files'
+import { request } from '../support/request'
+import { startServer } from '../support/server'
+import { serveFolder } from '../support/static'
+import { until } from '../support/wait'
+import type { ChildServer, Uncaught } from './child-server'
+
+const folder = makeFolder(t)
+const large = makeFile(folder, 20_000_001)
+
+/** The store that each request's onResponse hook finds, and its own number. */
+async function storesInOnResponse (t: Tap.Test, options: { ktls?: object }, pipelining: number): Promise<unknown[]> {
+  const storage = new AsyncLocalStorage<string>()
+  const stores: unknown[] = []
+  const { origin } = await startServer(t, {
+    ...options,
+    setup: app => {
+      app.addHook('onRequest', (request, _reply, done) => storage.run(request.url, done))
+      app.addHook('onResponse', async request => { stores.push([request.url, storage.getStore()]) })
+      app.get('/:number', (_request, reply) => reply.send(createReadStream(large.path)))
+    }
+  })
+  const client = new Client(origin, { pipelining, connect: { rejectUnauthorized: false } })
+  t.teardown(() => client.close())
+  await Promise.all([1, 2, 3, 4].map(async number => {
+    const { body } = await client.request({ path: `/${number}`, method: 'GET' })
+    t.equal(sha256(new Uint8Array(await body.arrayBuffer())), large.sha256)
+  }))
+  await until(() => stores.length === 4)
+  return stores
+}
+
+t.test('the async context in onResponse is the one that it is without the plugin', async t => {
+  for (const pipelining of [1, 2]) {
+    const stores = await storesInOnResponse(t, { ktls: {} }, pipelining)
+    t.strictSame(stores, await storesInOnResponse(t, {}, pipelining))
+    if (pipelining === 1) t.strictSame(stores, ['/1', '/2', '/3', '/4'].map(url => [url, url]))
+  }
+})
+
+const REQUESTS = 300
+
+t.test('pipelined requests, each in a TLS record of its own', async t => {
+  const file = makeFile(folder, 100_001)
+  const { app, port } = await serveFolder(t, folder, { ktls: {} })
+  const client = await get(port, `/${file.name}`)
+  const lines = (last: boolean) => [`GET /${file.name} HTTP/1.1`, 'Host: localhost', ...(last ? ['Connection: close'] : []), '', '']
+  let sent = 1
+  // A write that waits for another one would share its record.
+  const next = () => {
+    if (sent++ < REQUESTS) client.tls.write(lines(sent === REQUESTS).join('\r\n'), next)
+  }
+  next()
+  const { head, body } = await receive(client)
+  const replies = Buffer.concat([Buffer.from(head, 'latin1'), body])
+  let right = 0
+  for (let at = 0; at < replies.length; right++) {
+    const start = replies.indexOf('\r\n\r\n', at) + 4
+    at = start + file.size
+    if (sha256(replies.subarray(start, at)) !== file.sha256) break
+  }
+  t.equal(right, REQUESTS)
+  t.match(app.ktls.stats(), { connections: { seen: 1, promoted: 1 }, replies: { sendfile: REQUESTS } })
+})
+
+t.test('a client that asks for much and reads nothing does not hold open many files', async t => {
+  const streams: ReadStream[] = []
+  let connection: Socket | undefined
+  const { port } = await startServer(t, {
+    ktls: {},
+    setup: app => {
+      app.get('/', (request, reply) => {
+        connection = request.raw.socket
+        const stream = createReadStream(large.path)
+        streams.push(stream)
+        return reply.send(stream)
+      })
+    }
+  })
+  // Some 16 of them to one read of a socket, which is of 64 KiB.
+  const padding = `X-Padding: ${'x'.repeat(4000)}`
+  const more = Array.from({ length: REQUESTS - 1 }, () => ['', 'GET / HTTP/1.1', 'Host: localhost', padding]).flat()
+  const client = await get(port, '/', [padding, ...more])
+  await until(() => connection?.isPaused() === true && streams.every(stream => !stream.pending))
+  const open = openCount(large.path)
+  t.ok(open > 0 && open < 50, `${open} descriptors of ${streams.length} requests`)
+  client.tcp.resetAndDestroy()
+  await until(() => openCount(large.path) === 0)
+  t.ok(streams.length < 50, 'no more were read')
+})
+
+async function startChild (t: Tap.Test, options: Partial<ChildServer>) {
+  const argument: ChildServer = { plugin: true, path: large.path, ...options }
+  const child = fork(join(__dirname, 'child-server.js'), [JSON.stringify(argument)], {
+    env: { ...process.env, KTLS_TEST_CERTIFICATE: JSON.stringify(await certificate()) }
+  })
+  t.teardown(() => { child.kill() })
+  const [origin] = await once(child, 'message') as [string]
+  return { child, origin, port: Number(new URL(origin).port) }
+}
+
+t.test('what a write callback throws is an uncaught exception', async t => {
+  for (const plugin of [false, true]) {
+    const { child, origin } = await startChild(t, { plugin })
+    const client = new Client(origin, { connect: { rejectUnauthorized: false } })
+    t.teardown(() => client.destroy())
+    const message = once(child, 'message') as Promise<[Uncaught]>
+    for (const path of ['/file', '/throws']) {
+      const { body } = await client.request({ path, method: 'GET' })
+      t.ok((await body.arrayBuffer()).byteLength >= large.size)
+    }
+    t.strictSame((await message)[0], { uncaught: 'thrown by a callback', promoted: plugin ? 1 : 0 })
+    t.equal((await request(`${origin}/file`)).sha256, large.sha256, 'the server goes on')
+  }
+})
+
+t.test('process.exit() after the end of a reply loses nothing of it', async t => {
+  for (let round = 0; round < 5; round++) {
+    const { child, port } = await startChild(t, {})
+    const exited = once(child, 'exit')
+    // Slower than the server: one piece in each turn of the event loop.
+    const client = await get(port, '/exit')
+    const { sha256 } = await receive(client)
+    t.equal(sha256, large.sha256)
+    t.strictSame(await exited, [0, null])
+  }
+})

@@ -1,0 +1,175 @@
+import './install'
+import { execFileSync } from 'node:child_process'
+import fs, { closeSync, createReadStream, openSync, writeSync } from 'node:fs'
+import type { ReadStream } from 'node:fs'
+import { join } from 'node:path'
+import { PassThrough, Readable } from 'node:stream'
+import type { FastifyReply } from 'fastify'
+import t from 'tap'
+import type { FallbackReason } from '../../types/index'
+import { makeFile, makeFolder, sha256 } from '../support/files'
+import { request } from '../support/request'
+import { startServer } from '../support/server'
+
+const folder = makeFolder(t)
+const file = makeFile(folder, 300_000)
+const small = makeFile(folder, 16_383)
+const stream = () => createReadStream(file.path)
+
+interface Case {
+  readonly name: string
+  readonly method?: 'GET' | 'HEAD'
+  /** null: offloaded. */
+  readonly reason: FallbackReason | null
+  readonly send: (reply: FastifyReply) => FastifyReply
+  /** What the client must get; the file unless given. */
+  readonly body?: string
+  readonly opted?: boolean
+}
+
+const REPLIES: readonly Case[] = [
+  { name: 'a file', reason: null, send: reply => reply.send(stream()) },
+  { name: 'a route that opted in', opted: true, reason: null, send: reply => reply.send(stream()) },
+  { name: 'a route that opted out', opted: false, reason: 'route-opted-out', send: reply => reply.send(stream()) },
+  { name: 'a file of fewer bytes than minSize', reason: 'too-small', send: reply => reply.send(createReadStream(small.path)), body: small.sha256 },
+  { name: 'the same, its length given', reason: 'too-small', send: reply => reply.header('content-length', small.size).send(createReadStream(small.path)), body: small.sha256 },
+  { name: 'a text', reason: 'payload-not-a-file', send: reply => reply.send('text'), body: sha256('text') },
+  { name: 'a stream of another kind', reason: 'payload-not-a-file', send: reply => reply.send(Readable.from(['other'])), body: sha256('other') },
+  { name: 'a file through a transform', reason: 'payload-not-a-file', send: reply => reply.send(stream().pipe(new PassThrough())) },
+  { name: 'trailers', reason: 'trailers', send: reply => reply.trailer('x-sum', async () => 'sum').send(stream()) },
+  // Not the way the plugin writes it, though the same length.
+  { name: 'a Content-Length of its own kind', reason: 'content-length-mismatch', send: reply => reply.header('content-length', `0${file.size}`).send(stream()) },
+  { name: 'Transfer-Encoding', reason: 'transfer-encoding', send: reply => reply.header('transfer-encoding', 'chunked').send(stream()) },
+  { name: 'Transfer-Encoding, set on the raw response', reason: 'transfer-encoding', send: reply => raw(reply, { 'transfer-encoding': 'chunked' }).send(stream()) },
+  { name: 'Content-Length, set on the raw response', reason: null, send: reply => raw(reply, { 'content-length': file.size }).send(stream()) },
+  { name: 'strictContentLength', reason: 'strict-content-length', send: reply => strict(reply).header('content-length', file.size).send(stream()) },
+  { name: 'a head that is sent', reason: 'headers-sent', send: reply => flushed(reply).send(stream()) },
+  { name: 'HEAD', method: 'HEAD', reason: 'no-body', send: reply => reply.send(stream()), body: sha256('') },
+  { name: 'status 304', reason: 'no-body', send: reply => reply.code(304).send(stream()), body: sha256('') },
+  { name: 'a stream with its own fs', reason: 'custom-fs', send: reply => reply.send(createReadStream(file.path, { fs: { ...fs } })) },
+  { name: 'a stream with its own pipe', reason: 'stream-modified', send: reply => reply.send(ownPipe(stream())) },
+  { name: 'a stream with its own _read', reason: 'stream-modified', send: reply => reply.send(ownRead(stream())) },
+  { name: 'a stream with an encoding', reason: 'stream-decoded', send: reply => reply.send(stream().setEncoding('latin1')), body: sha256(fs.readFileSync(file.path, 'latin1')) },
+  { name: 'a stream that was paused', reason: 'stream-in-use', send: reply => reply.send(stream().pause()) },
+  { name: 'a stream from a position', reason: 'stream-without-start', send: reply => reply.send(createReadStream('', { fd: openSync(file.path, 'r') })) },
+  { name: 'a file of /proc', reason: 'not-a-regular-file', send: reply => reply.send(createReadStream('/proc/version')), body: sha256(fs.readFileSync('/proc/version')) },
+  { name: 'a FIFO', reason: 'not-a-regular-file', send: reply => reply.send(fifo('through a FIFO')), body: sha256('through a FIFO') }
+]
+
+function raw (reply: FastifyReply, headers: Record<string, string | number>): FastifyReply {
+  for (const [name, value] of Object.entries(headers)) reply.raw.setHeader(name, value)
+  return reply
+}
+
+function strict (reply: FastifyReply): FastifyReply {
+  reply.raw.strictContentLength = true
+  return reply
+}
+
+function flushed (reply: FastifyReply): FastifyReply {
+  reply.raw.flushHeaders()
+  return reply
+}
+
+function ownPipe (stream: ReadStream): ReadStream {
+  stream.pipe = function pipe<T extends NodeJS.WritableStream> (destination: T) {
+    return Readable.prototype.pipe.call(stream, destination) as T
+  }
+  return stream
+}
+
+function ownRead (stream: ReadStream): ReadStream {
+  const { _read } = stream
+  stream._read = size => _read.call(stream, size)
+  return stream
+}
+
+/** Held open for writing, so that opening it for reading does not block. */
+function fifo (text: string): ReadStream {
+  const path = join(folder, 'fifo')
+  execFileSync('mkfifo', [path])
+  const fd = openSync(path, 'r+')
+  return createReadStream(path).once('open', () => {
+    writeSync(fd, text)
+    closeSync(fd)
+  })
+}
+
+t.test('each reply goes by its path, for its reason', async t => {
+  const pending: unknown[] = []
+  const { app, origin, decisions } = await startServer(t, {
+    ktls: {},
+    setup: app => {
+      for (const [index, { method = 'GET', opted, send }] of REPLIES.entries()) {
+        app.route({
+          method,
+          url: `/${index}`,
+          config: opted === undefined ? {} : { ktls: opted },
+          handler: (request, reply) => {
+            pending.push(request.ktls)
+            return send(reply)
+          }
+        })
+      }
+    }
+  })
+  for (const [index, { name, method = 'GET', reason, body = file.sha256 }] of REPLIES.entries()) {
+    const { sha256, headers } = await request(`${origin}/${index}`, { method })
+    t.equal(sha256, body, name)
+    const [decision] = await decisions(1)
+    t.match(decision, { reason, offloaded: reason === null, path: reason === null ? 'sendfile' : 'node', version: 'TLSv1.3' }, name)
+    if (reason === null) t.equal(headers['content-length'], String(file.size))
+  }
+  t.strictSame(new Set(pending), new Set([{ offloaded: false, path: null, version: null, cipher: null, reason: 'pending' }]), 'pending in every handler')
+  const { connections, replies, fallbacks } = app.ktls.stats()
+  const offloaded = REPLIES.filter(({ reason }) => reason === null).length
+  t.equal(connections.promoted, offloaded)
+  t.strictSame(replies, { sendfile: offloaded, write: 0, node: REPLIES.length - offloaded })
+  for (const [reason, count] of Object.entries(fallbacks)) {
+    t.equal(count, REPLIES.filter(reply => reply.reason === reason).length, `${reason} is counted`)
+  }
+})
+
+t.test('on a promoted connection what is no file is written, encrypted by the kernel', async t => {
+  const { Client } = await import('undici')
+  const { app, origin, decisions } = await startServer(t, {
+    ktls: {},
+    setup: app => {
+      app.get('/file', (_request, reply) => reply.send(stream()))
+      app.get('/small', (_request, reply) => reply.send(createReadStream(small.path)))
+      app.get('/opted-out', { config: { ktls: false } }, (_request, reply) => reply.send(stream()))
+      app.get('/json', async () => ({}))
+    }
+  })
+  const client = new Client(origin, { connect: { rejectUnauthorized: false } })
+  t.teardown(() => client.close())
+  for (const [path, hash] of [['/file', file.sha256], ['/small', small.sha256], ['/opted-out', file.sha256], ['/json', sha256('{}')]] as const) {
+    const { body } = await client.request({ path, method: 'GET' })
+    t.equal(sha256(new Uint8Array(await body.arrayBuffer())), hash, path)
+  }
+  t.strictSame((await decisions(4)).map(({ path, reason }) => [path, reason]), [
+    ['sendfile', null],
+    ['write', 'too-small'],
+    ['write', 'route-opted-out'],
+    ['write', 'payload-not-a-file']
+  ])
+  const { connections, bytes } = app.ktls.stats()
+  t.match(connections, { seen: 1, promoted: 1 })
+  t.equal(bytes.sendfile, file.size)
+  t.ok(bytes.write > small.size + file.size)
+})
+
+t.test('errors of opening and reading give the ordinary error reply', async t => {
+  const setup: Parameters<typeof startServer>[1]['setup'] = app => {
+    app.get('/directory', (_request, reply) => reply.send(createReadStream(folder)))
+    app.get('/gone', (_request, reply) => reply.send(createReadStream(join(folder, 'gone'))))
+  }
+  const plain = await startServer(t, { setup })
+  const tested = await startServer(t, { ktls: {}, setup })
+  for (const [path, reason] of [['/directory', 'not-a-regular-file'], ['/gone', 'payload-not-a-file']] as const) {
+    const [expected, got] = [await request(plain.origin + path), await request(tested.origin + path)]
+    t.equal(got.status, 500)
+    t.strictSame([got.status, got.headers['content-type'], got.body.toString()], [expected.status, expected.headers['content-type'], expected.body.toString()])
+    t.match(await tested.decisions(1), [{ path: 'node', reason }])
+  }
+})
