@@ -1,0 +1,44 @@
+import Fastify from 'fastify'
+import type { FastifyPluginAsync } from 'fastify'
+import { expect, test } from 'tstyche'
+import defaultExport, { fastifyKtls } from 'fastify-ktls'
+import type { FallbackReason, FastifyKtls, FastifyKtlsOptions, Path, ReplyDecision, Stats, Support } from 'fastify-ktls'
+
+const app = Fastify()
+
+test('the plugin registers by each of its names', () => {
+  expect(app.register).type.toBeCallableWith(defaultExport)
+  expect(app.register).type.toBeCallableWith(defaultExport.default)
+  expect(app.register).type.toBeCallableWith(fastifyKtls, { mode: 'require', minSize: 1 })
+  expect(fastifyKtls).type.toBe<FastifyPluginAsync<FastifyKtlsOptions>>()
+})
+
+test('options', () => {
+  expect<FastifyKtlsOptions>().type.toBeAssignableFrom({})
+  expect<FastifyKtlsOptions>().type.toBeAssignableFrom({ mode: 'off' as const })
+  expect<FastifyKtlsOptions>().type.not.toBeAssignableFrom({ mode: 'on' })
+  expect<FastifyKtlsOptions>().type.not.toBeAssignableFrom({ minSize: '16k' })
+  expect(app.register).type.not.toBeCallableWith(fastifyKtls, { minsize: 1 })
+})
+
+test('decorators of the instance', () => {
+  expect(app.ktls).type.toBe<FastifyKtls>()
+  expect(app.ktls.support).type.toBe<Support>()
+  expect(app.ktls.support.versions['TLSv1.3']['aes-256-gcm']).type.toBe<boolean>()
+  expect(app.ktls.stats()).type.toBe<Stats>()
+  expect(app.ktls.stats().replies.sendfile).type.toBe<number>()
+  expect(app.ktls.stats().fallbacks['too-small']).type.toBe<number | undefined>()
+})
+
+test('decorators of the request', () => {
+  app.get('/', async request => {
+    expect(request.ktls).type.toBe<ReplyDecision>()
+    expect(request.ktls.path).type.toBe<Path | null>()
+    expect(request.ktls.reason).type.toBe<FallbackReason | 'pending' | null>()
+  })
+})
+
+test('opting a route out', () => {
+  app.get('/out', { config: { ktls: false } }, async () => 'by Node')
+  expect(app.get).type.not.toBeCallableWith('/out', { config: { ktls: 'no' } }, async () => 'by Node')
+})
