@@ -14,6 +14,12 @@ export const FST_KTLS_UNAVAILABLE = createError<[string, string]>(
   'kernel TLS is required but not available (%s): %s'
 )
 
+/** A consumer of the application's took data of a stream while its reply was prepared. */
+export const FST_KTLS_STREAM_CONSUMED = createError<[]>(
+  'FST_KTLS_STREAM_CONSUMED',
+  'the payload was read by another consumer while its reply was prepared'
+)
+
 /** A file became shorter while it was sent, so its Content-Length cannot be kept. */
 export const FST_KTLS_FILE_TRUNCATED = createError<[]>(
   'FST_KTLS_FILE_TRUNCATED',

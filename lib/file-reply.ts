@@ -5,6 +5,7 @@ import type { TLSSocket } from 'node:tls'
 import type { FastifyReply } from 'fastify'
 import type { FallbackReason } from '../types/index'
 import type { Binding } from './binding'
+import { FST_KTLS_STREAM_CONSUMED } from './errors'
 import type { Connection } from './connections'
 import { fileDescriptorOf, requestedRange } from './internals'
 import type { Promoter } from './promotion'
@@ -44,6 +45,8 @@ class FileReply {
   readonly #options: PipeOptions | undefined
   /** Our duplicate of the stream's descriptor, until the kernel's queue owns it. */
   #fd: number | undefined
+  /** Nobody had read from the stream, and nobody should until the decision. */
+  #held = false
 
   constructor (stream: fs.ReadStream, reply: FastifyReply, context: FileReplyContext, options: PipeOptions | undefined) {
     this.#stream = stream
@@ -56,6 +59,9 @@ class FileReply {
   start (): void {
     const refusal = refuseStream(this.#stream) ?? this.#refuseResponse()
     if (refusal !== undefined) return this.#fallBack(refusal)
+    // A listener that comes now must not have data flow past the response.
+    this.#stream.pause()
+    this.#held = true
     if (this.#response.socket !== null) return this.#awaitOpen()
     this.#context.connection.awaitTurn(this.#stream, this.#response, () => this.#awaitOpen())
   }
@@ -102,7 +108,7 @@ class FileReply {
     this.#context.promoter.promote(this.#context.connection, socket, refusal => {
       if (this.#isOver()) return this.#release()
       // A hook of the user's may have changed the head or the stream meanwhile.
-      const late = refusal ?? refuseStream(this.#stream) ?? this.#refuseResponse()
+      const late = refusal ?? refuseStream(this.#stream, this.#held) ?? this.#refuseResponse()
       if (late !== undefined) this.#fallBack(late)
       else this.#send(socket, range)
     })
@@ -136,6 +142,10 @@ class FileReply {
   #fallBack (reason: FallbackReason): void {
     this.#release()
     this.#context.decided(reason)
+    if (this.#stream.bytesRead > this.#stream.readableLength && this.#held) {
+      this.#stream.destroy(new FST_KTLS_STREAM_CONSUMED())
+      return
+    }
     Readable.prototype.pipe.call(this.#stream, this.#response, this.#options)
   }
 

@@ -3,14 +3,18 @@ import { Readable } from 'node:stream'
 import type { FallbackReason } from '../types/index'
 import { readsAsNodeDoes, readsFromPosition, usesRealFs } from './internals'
 
-/** Why a stream's bytes cannot be had from its file alone; undefined: they can. */
-export function refuseStream (stream: fs.ReadStream): FallbackReason | undefined {
+/**
+ * Why a stream's bytes cannot be had from its file alone; undefined: they can.
+ * `held` says that it is paused by us.
+ */
+export function refuseStream (stream: fs.ReadStream, held = false): FallbackReason | undefined {
   if (!usesRealFs(stream)) return 'custom-fs'
   if (!readsAsNodeDoes(stream)) return 'stream-modified'
   if (stream.readableEncoding !== null) return 'stream-decoded'
   if (readsFromPosition(stream)) return 'stream-without-start'
   const consumed = stream.bytesRead > 0 || stream.readableLength > 0 || stream.readableEnded
-  const wanted = stream.readableFlowing !== null || stream.listenerCount('data') > 0 || stream.listenerCount('readable') > 0
+  const flows = held ? stream.readableFlowing === true : stream.readableFlowing !== null
+  const wanted = flows || stream.listenerCount('data') > 0 || stream.listenerCount('readable') > 0
   return consumed || wanted ? 'stream-in-use' : undefined
 }
 

@@ -2,7 +2,7 @@ import type { AddressInfo } from 'node:net'
 import { PassThrough } from 'node:stream'
 import type { TlsOptions } from 'node:tls'
 import Fastify from 'fastify'
-import type { FastifyInstance, FastifyRequest } from 'fastify'
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import type { FastifyKtlsOptions, ReplyDecision } from '../../types/index'
 import { certificate } from '../certificate'
 import { ktls } from './plugin'
@@ -11,7 +11,7 @@ export interface TestServer {
   readonly app: FastifyInstance
   readonly port: number
   readonly origin: string
-  /** The decisions on the next `count` replies to finish: a client has the last byte before the server knows. */
+  /** The decisions on the next `count` replies to end: a client has the last byte before the server knows. */
   decisions: (count: number) => Promise<Decision[]>
   /** Log entries of level warn and above. */
   readonly warnings: Array<Record<string, unknown>>
@@ -50,8 +50,10 @@ export async function startServer (t: Tap.Test, options: ServerOptions): Promise
     : Fastify({ ...settings, https })) as unknown as FastifyInstance
   if (options.ktls !== undefined) {
     await app.register(ktls, options.ktls)
-    app.addHook('onResponse', async (request: FastifyRequest) => {
-      finished.write({ ...request.ktls, url: request.url })
+    app.addHook('onRequest', (request: FastifyRequest, reply: FastifyReply, done: () => void) => {
+      // Not 'finish': a client that has its Content-Length may leave before that.
+      reply.raw.once('close', () => finished.write({ ...request.ktls, url: request.url }))
+      done()
     })
   }
   await options.setup?.(app)

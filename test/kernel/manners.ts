@@ -1,0 +1,119 @@
+import { createReadStream } from 'node:fs'
+import type { ReadStream } from 'node:fs'
+import t from 'tap'
+import { curl } from '../support/curl'
+import { makeFile, makeFolder, openCount } from '../support/files'
+import { kernelPromotions } from '../support/kernel'
+import { request } from '../support/request'
+import { startServer } from '../support/server'
+import { serveFolder } from '../support/static'
+import { until } from '../support/wait'
+
+t.test('a stream whose file the kernel sent ends as if it had been read', async t => {
+  const folder = makeFolder(t)
+  const file = makeFile(folder, 200_000)
+  const events: string[] = []
+  const { origin, decisions, warnings } = await startServer(t, {
+    ktls: {},
+    setup: app => {
+      app.get('/', (_request, reply) => {
+        const stream = createReadStream(file.path)
+        for (const name of ['end', 'error', 'close']) stream.on(name, () => events.push(name))
+        return reply.send(stream)
+      })
+    }
+  })
+  t.equal((await request(origin)).sha256, file.sha256)
+  t.match(await decisions(1), [{ path: 'sendfile' }])
+  await until(() => events.includes('close'))
+  t.strictSame(events, ['end', 'close'])
+  t.strictSame(warnings, [])
+  t.equal(openCount(file.path), 0)
+})
+
+t.test('socket.bytesWritten is what it is without the plugin', async t => {
+  const folder = makeFolder(t)
+  const file = makeFile(folder, 200_000)
+  const counted: number[][] = []
+  for (const options of [{}, { ktls: {} }]) {
+    const counts: number[] = []
+    const { origin } = await serveFolder(t, folder, {
+      ...options,
+      setup: app => {
+        app.get('/json', async () => ({ text: 'x'.repeat(5000) }))
+        app.addHook('onResponse', async request => { counts.push(request.raw.socket.bytesWritten) })
+      }
+    })
+    await curl(folder, [`${origin}/json`, `${origin}/${file.name}`, `${origin}/json`])
+    await until(() => counts.length === 3)
+    counted.push(counts)
+  }
+  t.strictSame(counted[1], counted[0])
+})
+
+t.test('a reply that falls back with its file open leaves nothing open', async t => {
+  const folder = makeFolder(t)
+  const file = makeFile(folder, 200_000)
+  const { origin, decisions } = await startServer(t, {
+    ktls: { minSize: file.size + 1 },
+    setup: app => { app.get('/', (_request, reply) => reply.send(createReadStream(file.path))) }
+  })
+  for (let i = 0; i < 5; i++) t.equal((await request(origin)).sha256, file.sha256)
+  t.ok((await decisions(5)).every(({ reason }) => reason === 'too-small'))
+  await until(() => openCount(file.path) === 0)
+})
+
+t.test('a listener that comes when the file is open still gets all data', async t => {
+  const folder = makeFolder(t)
+  const file = makeFile(folder, 200_000)
+  let seen = 0
+  const { origin, decisions } = await startServer(t, {
+    ktls: {},
+    setup: app => {
+      app.get('/', {
+        onSend: async (_request, _reply, payload) => {
+          const stream = payload as ReadStream
+          stream.once('open', () => stream.on('data', chunk => { seen += chunk.length }))
+          return stream
+        }
+      }, (_request, reply) => reply.send(createReadStream(file.path)))
+    }
+  })
+  t.equal((await request(origin)).sha256, file.sha256)
+  t.equal(seen, file.size)
+  t.match(await decisions(1), [{ path: 'write', reason: 'stream-in-use' }])
+})
+
+t.test('data that somebody takes from a stream while its reply is prepared is not left out in silence', async t => {
+  const folder = makeFolder(t)
+  const file = makeFile(folder, 200_000)
+  const { origin } = await startServer(t, {
+    ktls: {},
+    setup: app => {
+      app.get('/', {
+        onSend: async (_request, _reply, payload) => {
+          const stream = payload as ReadStream
+          // Which comes first, this or the decision, is not for a test to say.
+          stream.once('open', () => stream.on('readable', () => stream.read()))
+          return stream
+        }
+      }, (_request, reply) => reply.send(createReadStream(file.path)))
+    }
+  })
+  const { status, sha256, body } = await request(origin)
+  t.ok(sha256 === file.sha256 || (status === 500 && JSON.parse(body.toString()).code === 'FST_KTLS_STREAM_CONSUMED'), `status ${status}, ${body.length} bytes`)
+})
+
+t.test('an application that stores sessions takes its time', async t => {
+  const folder = makeFolder(t)
+  const file = makeFile(folder, 200_000)
+  for (const version of ['1.2', '1.3']) {
+    const { app, origin, decisions } = await serveFolder(t, folder, { ktls: {} })
+    app.server.on('newSession', (_id: Buffer, _data: Buffer, done: () => void) => setImmediate(() => setImmediate(done)))
+    const before = kernelPromotions()
+    const downloads = await curl(folder, [`${origin}/${file.name}`, `${origin}/${file.name}`], [`--tlsv${version}`, '--tls-max', version])
+    t.ok(downloads.every(({ sha256 }) => sha256 === file.sha256))
+    t.match(await decisions(2), [{ path: 'sendfile' }, { path: 'sendfile' }], `TLS ${version}`)
+    t.equal(kernelPromotions() - before, 1)
+  }
+})
