@@ -43,4 +43,6 @@ async function serve ({ plugin, path }: ChildServer): Promise<void> {
   process.send!(await app.listen({ port: 0, host: '127.0.0.1' }))
 }
 
+// The parent is gone, and with it whom to tell.
+process.once('disconnect', () => process.exit())
 serve(JSON.parse(process.argv[2]!) as ChildServer)
