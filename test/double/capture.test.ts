@@ -3,7 +3,8 @@ import dns from 'node:dns'
 import { once } from 'node:events'
 import https from 'node:https'
 import type { AddressInfo } from 'node:net'
-import { createSecureContext } from 'node:tls'
+import { PassThrough } from 'node:stream'
+import { TLSSocket, createSecureContext } from 'node:tls'
 import t from 'tap'
 import { Client } from 'undici'
 import { certificate, makeCertificate } from '../certificate'
@@ -102,7 +103,7 @@ t.test('a name with two addresses: both sockets that Fastify opens', async t => 
   t.match(app.ktls.stats().connections, { seen: 2, promoted: 2 })
 })
 
-t.test('several servers in one process, and requests that it sends itself while it accepts', async t => {
+t.test('several servers in one process, and other TLS that it begins while it accepts', async t => {
   const elsewhere = https.createServer(await certificate(), (_request, response) => response.end('elsewhere')).listen(0, '127.0.0.1')
   await once(elsewhere, 'listening')
   t.teardown(() => { elsewhere.close() })
@@ -111,11 +112,17 @@ t.test('several servers in one process, and requests that it sends itself while 
   const files = [300_001, 300_002, 300_003].map(size => makeFile(folder, size))
   const servers = await Promise.all([{ ktls: {} }, { ktls: {} }, {}].map(options => serveFolder(t, folder, options)))
   const outgoing: Array<ReturnType<typeof request>> = []
-  const call = () => { outgoing.push(request(url)) }
+  const others: TLSSocket[] = []
+  const secureContext = createSecureContext(await certificate())
+  const begin = () => {
+    outgoing.push(request(url))
+    // A server's side too: a session that could be taken for the connection's.
+    others.push(new TLSSocket(new PassThrough(), { isServer: true, secureContext }))
+  }
   for (const { app } of servers) {
     // Before and after Node's own listener makes the connection's SSL.
-    app.server.prependListener('connection', call)
-    app.server.on('connection', call)
+    app.server.prependListener('connection', begin)
+    app.server.on('connection', begin)
   }
   const ROUNDS = 5
   const wrong: TestFile[] = []
@@ -132,4 +139,5 @@ t.test('several servers in one process, and requests that it sends itself while 
   }
   const bodies = (await Promise.all(outgoing)).map(({ body }) => body.toString())
   t.strictSame(bodies, Array(count * 6).fill('elsewhere'))
+  for (const socket of others) socket.destroy()
 })

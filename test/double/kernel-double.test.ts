@@ -199,12 +199,11 @@ t.test('a client that goes away fails what waits', async t => {
   server.on('error', () => {})
   const { last } = fill(connection)
   const next = settled(transmitter, transmitter.send([range(file, 0, FILE_SIZE)]))
-  const failures = Promise.allSettled([last, next])
+  // The buffers may have found room for it meanwhile, which is as well.
+  last.catch(() => {})
   client.destroy() // resets, since it has not read everything
-  for (const outcome of await failures) {
-    const { error } = (outcome as PromiseRejectedResult).reason as Failure
-    t.ok(error === -errno.ECONNRESET || error === -errno.EPIPE)
-  }
+  const { error } = await next.then(() => t.fail('the file went nowhere'), (reason: Failure) => reason) as Failure
+  t.ok(error === -errno.ECONNRESET || error === -errno.EPIPE)
   t.type(transmitter.send([randomBytes(10)]), 'object')
   await closed(transmitter)
   await destroy(connection)
