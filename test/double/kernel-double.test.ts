@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import type { TLSSocket } from 'node:tls'
 import t from 'tap'
 import type { Failure } from '../../lib/binding'
-import { addon, closed, connect, connectPromoted, promote, range, settled } from './harness'
+import { addon, closed, connect, connectPromoted, descriptorOf, promote, range, settled } from './harness'
 import type { Connection, Promoted } from './harness'
 
 const { errno } = constants
@@ -240,6 +240,40 @@ t.test('a file that is shorter than promised fails with ENODATA', async t => {
   const { transmitter } = connection
   const sending = settled(transmitter, transmitter.send([range(file, 10, FILE_SIZE)]))
   t.match(await sending.catch((failure: unknown) => failure), { error: -errno.ENODATA, call: 'sendfile' })
+  await closed(transmitter)
+  await destroy(connection)
+})
+
+t.test('a connection with bytes on their way from OpenSSL to TCP is not promoted', async t => {
+  for (const negotiation of [TLS12, TLS13]) {
+    const connection = await connect(negotiation)
+    const { client, server, session } = connection
+    const head = randomBytes(32 * 1024 * 1024)
+    // The client does not read: far more than TCP has room for.
+    const written = new Promise(resolve => server.write(head, resolve))
+    for (let turn = 0; turn < 3; turn++) {
+      t.match(session.promote(descriptorOf(server)), { refusal: 'not-ready' })
+      await new Promise(setImmediate)
+    }
+    const body = received(client)
+    await written
+    const transmitter = await promote(connection)
+    if (!('send' in transmitter)) throw new Error(`refused: ${JSON.stringify(transmitter)}`)
+    await settled(transmitter, transmitter.send([range(file, 0, FILE_SIZE)]))
+    session.closeNotify()
+    t.equal(sha256(await body), sha256(head, content))
+    await closed(transmitter)
+    await destroy(connection)
+  }
+})
+
+t.test('a failure is told to an operation whose other parts still wait', async t => {
+  const connection = await connectPromoted(TLS13)
+  connection.client.resume()
+  const { transmitter } = connection
+  const sending = settled(transmitter, transmitter.send([range(file, FILE_SIZE, 1), randomBytes(10)]))
+  t.match(await sending.catch((failure: unknown) => failure), { error: -errno.ENODATA, call: 'sendfile' })
+  t.match(transmitter.send([randomBytes(10)]), { error: -errno.ENODATA, call: 'sendfile' }, 'and to all that follow')
   await closed(transmitter)
   await destroy(connection)
 })
