@@ -67,6 +67,7 @@ class FileReply {
   }
 
   #awaitOpen (): void {
+    if (this.#isOver()) return this.#leave()
     if (fileDescriptorOf(this.#stream) !== null) this.#examine()
     else this.#stream.once('open', () => this.#examine())
   }
@@ -86,13 +87,12 @@ class FileReply {
 
   /** What counts is the size of the open file, not one from an earlier look by name. */
   #examine (): void {
-    // The stream's owner, Fastify, sees to it that it is closed.
-    if (this.#isOver()) return
+    if (this.#isOver()) return this.#leave()
     const fd = this.#context.binding.duplicate(fileDescriptorOf(this.#stream)!)
     if (fd < 0) return this.#fallBack('no-resources')
     this.#fd = fd
     fs.fstat(fd, (error, stats) => {
-      if (this.#isOver()) return this.#release()
+      if (this.#isOver()) return this.#leave()
       // Files of /proc and /sys have no blocks, and a size that says nothing.
       if (error !== null || !stats.isFile() || stats.blocks === 0) return this.#fallBack('not-a-regular-file')
       const { start, end } = requestedRange(this.#stream)
@@ -106,9 +106,9 @@ class FileReply {
   #promote (range: ByteRange): void {
     const socket = this.#response.socket as TLSSocket
     this.#context.promoter.promote(this.#context.connection, socket, refusal => {
-      if (this.#isOver()) return this.#release()
+      if (this.#isOver()) return this.#leave()
       // A hook of the user's may have changed the head or the stream meanwhile.
-      const late = refusal ?? refuseStream(this.#stream, this.#held) ?? this.#refuseResponse()
+      const late = refusal ?? refuseStream(this.#stream, true) ?? this.#refuseResponse()
       if (late !== undefined) this.#fallBack(late)
       else this.#send(socket, range)
     })
@@ -151,6 +151,17 @@ class FileReply {
 
   #isOver (): boolean {
     return this.#stream.destroyed || this.#response.destroyed || this.#response.writableEnded
+  }
+
+  /** Fastify has seen the end of the stream or the response, and does the rest. */
+  #leave (): void {
+    this.#release()
+    // But a stream that somebody else has read to its end is no error to Fastify,
+    // and the client would wait for ever.
+    if (this.#stream.readableEnded && !this.#response.writableEnded) {
+      this.#reply.log.warn({ err: new FST_KTLS_STREAM_CONSUMED() }, 'fastify-ktls: nothing is left to send')
+      this.#response.destroy()
+    }
   }
 
   #release (): void {
