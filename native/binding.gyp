@@ -1,7 +1,7 @@
 {
-  "variables": { "double%": 0 },
-  "target_defaults": {
-    "sources": [
+  "variables": {
+    "tests%": 0,
+    "addon_sources": [
       "addon.cc",
       "control.cc",
       "environment.cc",
@@ -14,7 +14,9 @@
       "session.cc",
       "syscalls.cc",
       "transmit_queue.cc"
-    ],
+    ]
+  },
+  "target_defaults": {
     "include_dirs": ["<!(node -p \"require('node-addon-api').include_dir\")"],
     "defines": ["NAPI_VERSION=8", "NODE_ADDON_API_DISABLE_CPP_EXCEPTIONS", "OPENSSL_API_COMPAT=30000"],
     "cflags": ["-Wall", "-Wextra", "-Werror", "-fvisibility=hidden"],
@@ -22,17 +24,18 @@
     "ldflags": ["-Wl,-z,nodelete"]
   },
   "targets": [
-    { "target_name": "fastify_ktls" }
+    { "target_name": "fastify_ktls", "sources": ["<@(addon_sources)"] }
   ],
   "conditions": [
-    # node native/build.js --double=1: also the addon with a stand-in for the
-    # kernel, for tests.
-    ["double==1", {
+    # node native/build.js --tests=1: also what the tests need.
+    ["tests==1", {
       "targets": [
         {
+          # The addon with a stand-in for the kernel.
           "target_name": "fastify_ktls_double",
-          "sources": ["../test/double/kernel_double.cc", "../test/double/record_sealer.cc"]
-        }
+          "sources": ["<@(addon_sources)", "../test/double/kernel_double.cc", "../test/double/record_sealer.cc"]
+        },
+        { "target_name": "heap_info", "sources": ["../test/support/heap_info.cc"] }
       ]
     }]
   ]

@@ -1,7 +1,7 @@
 /*
  * Import this first: the library then gets the addon with the host double of
  * the kernel (kernel_double.cc) where it asks for the real one. Both come from
- * `node native/build.js --double=1`.
+ * `node native/build.js --tests=1`.
  */
 import { join } from 'node:path'
 
