@@ -29,7 +29,8 @@ export interface Transmitter {
 /** One server-side SSL object (native/session.h). */
 export interface Session {
   matches (finished: Uint8Array): boolean
-  promote (fd: number): Transmitter | Refusal
+  /** `rekey`: whether the kernel can change the key later. */
+  promote (fd: number, rekey: boolean): Transmitter | Refusal
   closeNotify (): void
   forget (): void
 }
@@ -42,9 +43,14 @@ export interface Probe extends Failure {
   /** errno of TLS_TX by cipher, in the order of native/keys.h; 0: taken. */
   readonly tls12: readonly number[]
   readonly tls13: readonly number[]
+  /** Whether the kernel takes a second key, which only TLS 1.3 has use for. */
+  readonly rekey: boolean
 }
 
-export type EventHandler = (id: number, closed: boolean, error: number, call: string | undefined) => void
+/** What happens to a transmitter later (native/transmit_queue.h, TransmitListener). */
+export type TransmitEvent = 'settled' | 'closed' | 'key-updated' | 'key-used-up'
+
+export type EventHandler = (id: number, event: TransmitEvent, error: number, call: string | undefined) => void
 
 export interface Binding {
   probe (): Probe
@@ -53,6 +59,8 @@ export interface Binding {
   discard (): void
   /** A new descriptor with close-on-exec, or a negative errno. */
   duplicate (fd: number): number
+  /** For tests: the number of records after which a key counts as used up. */
+  limitRecords (count: number): void
   /** Blocks until closed connections have drained, at most so many milliseconds. */
   drain (milliseconds: number): void
 }

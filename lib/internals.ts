@@ -15,6 +15,8 @@ interface InternalSocket {
   server?: unknown
   _unrefTimer?: () => void
   _onTimeout: () => void
+  /** The response that has its turn on the connection. */
+  _httpMessage?: { shouldKeepAlive: boolean, _last: boolean } | null
   /** Chunks that wait in the Writable. */
   writableBuffer?: ReadonlyArray<{ chunk: Uint8Array | string, encoding: BufferEncoding }>
 }
@@ -52,6 +54,19 @@ export function guardIdleTimer (socket: Socket, active: () => boolean): void {
   }
   // A timer that runs already is bound to the former method.
   if (socket.timeout) socket.setTimeout(socket.timeout)
+}
+
+/**
+ * Has Node's HTTP server end the connection with the reply that has its turn, as
+ * "Connection: close" does; false when there is none.
+ */
+export function endWithReply (socket: Socket): boolean {
+  const response = internal(socket)._httpMessage
+  if (response === undefined || response === null) return false
+  // Before its head is written, and after.
+  response.shouldKeepAlive = false
+  response._last = true
+  return true
 }
 
 export function bufferedChunks (socket: Socket): NonNullable<InternalSocket['writableBuffer']> {

@@ -55,7 +55,7 @@ export class Promoter {
     if (finished === undefined || socket.writableLength > 0) return 'not-ready'
     const session = connection.sessions.find(candidate => candidate.matches(finished))
     if (session === undefined || fd === undefined) return final(connection, 'not-captured')
-    const result = session.promote(fd)
+    const result = session.promote(fd, this.#support.rekey)
     if ('refusal' in result) {
       // Descriptors may be there again for the next reply.
       const reason = result.refusal as FallbackReason
@@ -66,7 +66,7 @@ export class Promoter {
   }
 
   #switch (connection: Connection, socket: TLSSocket, session: Session, transmitter: Transmitter): void {
-    connection.transmit = new KernelTransmit(socket, session, transmitter)
+    connection.transmit = new KernelTransmit(socket, session, transmitter, this.#counters)
     connection.forgetSessions()
     this.#counters.promoted()
   }

@@ -8,6 +8,7 @@ export interface ByteSource {
 /** The counters of one Fastify instance. */
 export class Counters {
   readonly #connections = { seen: 0, promoted: 0 }
+  readonly #keys = { updated: 0, usedUp: 0 }
   readonly #replies: Record<Path, number> = { sendfile: 0, write: 0, node: 0 }
   readonly #bytesOfClosed: Record<Path, number> = { sendfile: 0, write: 0, node: 0 }
   readonly #fallbacks: Partial<Record<FallbackReason, number>> = {}
@@ -20,6 +21,14 @@ export class Counters {
 
   promoted (): void {
     this.#connections.promoted++
+  }
+
+  keyUpdated (): void {
+    this.#keys.updated++
+  }
+
+  keyUsedUp (): void {
+    this.#keys.usedUp++
   }
 
   closed (connection: ByteSource): void {
@@ -36,6 +45,7 @@ export class Counters {
     for (const connection of this.#open) add(bytes, connection.bytes())
     return {
       connections: { ...this.#connections, open: this.#open.size },
+      keys: { ...this.#keys },
       replies: { ...this.#replies },
       bytes,
       fallbacks: { ...this.#fallbacks }

@@ -1,4 +1,3 @@
-import { readFileSync } from 'node:fs'
 import { release } from 'node:os'
 import { getSystemErrorName } from 'node:util'
 import type { Cipher, Support, SupportReason } from '../types/index'
@@ -39,7 +38,7 @@ function probe (): Detected {
   }
   return {
     binding,
-    support: Object.freeze({ available: true, reason: null, detail: null, kernel: release(), versions, rekey: canRekey() })
+    support: Object.freeze({ available: true, reason: null, detail: null, kernel: release(), versions, rekey: result.rekey })
   }
 }
 
@@ -67,15 +66,6 @@ function byCipher (errors: readonly number[]): Record<Cipher, boolean> {
     'aes-128-gcm': can('aes-128-gcm'),
     'aes-256-gcm': can('aes-256-gcm'),
     'chacha20-poly1305': can('chacha20-poly1305')
-  }
-}
-
-/** Kernels that can change a key count it (Documentation/networking/tls.rst, Statistics). */
-function canRekey (): boolean {
-  try {
-    return readFileSync('/proc/net/tls_stat', 'latin1').includes('TlsTxRekeyOk')
-  } catch {
-    return false
   }
 }
 

@@ -5,7 +5,7 @@ import type { TLSSocket } from 'node:tls'
 import { getSystemErrorName } from 'node:util'
 import type { EventHandler, Failure, FileRange, Session, Transmitter } from './binding'
 import { FST_KTLS_FILE_TRUNCATED } from './errors'
-import { bufferedChunks, guardIdleTimer, refreshIdleTimer } from './internals'
+import { bufferedChunks, endWithReply, guardIdleTimer, refreshIdleTimer } from './internals'
 
 type Callback = (error?: Error | null) => void
 type Chunk = { chunk: Uint8Array | string, encoding: BufferEncoding }
@@ -40,15 +40,22 @@ export function isFileError (error: Error): boolean {
 const live = new Map<number, KernelTransmit>()
 
 /** Brings the native part's events to their connection. */
-export const onTransmitEvent: EventHandler = (id, closed, error, call) => {
+export const onTransmitEvent: EventHandler = (id, event, error, call) => {
   const transmit = live.get(id)
-  if (closed) live.delete(id)
+  if (event === 'closed') live.delete(id)
+  else if (event === 'key-updated') transmit?.keyUpdated()
+  else if (event === 'key-used-up') transmit?.keyUsedUp()
   else transmit?.settled(error === 0 ? null : toError({ error, call: call ?? 'write' }))
 }
 
 /** The process ends: all connections close as soon as they may. */
 export function abandonAll (): void {
   for (const transmit of live.values()) transmit.abandon()
+}
+
+export interface KeyCounters {
+  keyUpdated (): void
+  keyUsedUp (): void
 }
 
 /** Sends what a TLSSocket's Writable hands out through the kernel. */
@@ -58,16 +65,18 @@ export class KernelTransmit {
   readonly #socket: TLSSocket
   readonly #session: Session
   readonly #transmitter: Transmitter
+  readonly #counters: KeyCounters
   /** The Writable waits for one thing at a time. */
   #waiting: Callback | undefined
   #submitted = 0
   #seenByTimer = 0
 
-  constructor (socket: TLSSocket, session: Session, transmitter: Transmitter) {
+  constructor (socket: TLSSocket, session: Session, transmitter: Transmitter, counters: KeyCounters) {
     this.bytesBefore = socket.bytesWritten
     this.#socket = socket
     this.#session = session
     this.#transmitter = transmitter
+    this.#counters = counters
     live.set(transmitter.id, this)
     this.#takeOver()
   }
@@ -82,7 +91,23 @@ export class KernelTransmit {
 
   settled (error: Error | null): void {
     refreshIdleTimer(this.#socket)
+    // A record of the TLS layer's own has failed.
+    if (error !== null && this.#waiting === undefined) this.#socket.destroy(error)
     this.#answer(error)
+  }
+
+  keyUpdated (): void {
+    this.#counters.keyUpdated()
+  }
+
+  /**
+   * This kernel cannot change the key. The reply under way is finished under the
+   * present one, and then the connection ends; RFC 8446 4.6.3 would have it end
+   * at once, to a client that asked for new keys and a file cut off.
+   */
+  keyUsedUp (): void {
+    this.#counters.keyUsedUp()
+    if (!endWithReply(this.#socket)) this.#socket.destroySoon()
   }
 
   /** Drops what the kernel has not taken; what was reported as written still goes out. */

@@ -57,10 +57,10 @@ class TransmitterWrap : public Napi::ObjectWrap<TransmitterWrap> {
  private:
   Napi::Value Id(const Napi::CallbackInfo& info) { return Number(info, queue_->id()); }
   Napi::Value DataBytes(const Napi::CallbackInfo& info) {
-    return Number(info, queue_->data_bytes());
+    return Number(info, queue_->stream().data_bytes());
   }
   Napi::Value FileBytes(const Napi::CallbackInfo& info) {
-    return Number(info, queue_->file_bytes());
+    return Number(info, queue_->stream().file_bytes());
   }
 
   static Napi::Value Number(const Napi::CallbackInfo& info, uint64_t value) {
@@ -97,7 +97,7 @@ class TransmitterWrap : public Napi::ObjectWrap<TransmitterWrap> {
   // true: done; false: pending; else what failed.
   Napi::Value Submit(Napi::Env env, std::vector<TransmitItem> items) {
     Outcome outcome;
-    const bool settled = queue_->Submit(std::move(items), false, &outcome);
+    const bool settled = queue_->Submit(std::move(items), &outcome);
     if (settled && outcome.error != 0) return ToObject(env, outcome);
     return Napi::Boolean::New(env, settled);
   }
@@ -138,14 +138,14 @@ class SessionWrap : public Napi::ObjectWrap<SessionWrap> {
                                               memcmp(finished, expected.Data(), size) == 0);
   }
 
-  // promote(fd): a Transmitter, or { refusal, error, call }.
+  // promote(fd, rekey): a Transmitter, or { refusal, error, call }.
   Napi::Value Promote(const Napi::CallbackInfo& info) {
     const EnvironmentHandle& environment = GetEnvironment(info.Env());
     Promotion promotion;
     promotion.refusal = "not-captured";
     if (session_->ssl != nullptr)
       promotion = fastify_ktls::Promote(session_.get(), info[0].As<Napi::Number>().Int32Value(),
-                                        environment);
+                                        info[1].As<Napi::Boolean>().Value(), environment);
     if (promotion.queue)
       return Wrap(info.Env(), environment->transmitter_constructor, &promotion.queue);
     Napi::Object refused = ToObject(info.Env(), promotion.cause);
@@ -176,6 +176,7 @@ Napi::Value ProbeKernel(const Napi::CallbackInfo& info) {
     for (uint32_t i = 0; i < kCipherCount; i++) array.Set(i, errors[i]);
     result.Set(name, array);
   }
+  result.Set("rekey", probed.rekey);
   return result;
 }
 
@@ -199,6 +200,11 @@ void DiscardSessions(const Napi::CallbackInfo&) { Discard(); }
 Napi::Value Duplicate(const Napi::CallbackInfo& info) {
   const int fd = sys.duplicate(info[0].As<Napi::Number>().Int32Value());
   return Napi::Number::New(info.Env(), fd >= 0 ? fd : -errno);
+}
+
+// limitRecords(count): for tests, see RecordStream.
+void LimitRecords(const Napi::CallbackInfo& info) {
+  RecordStream::LimitRecords(static_cast<uint64_t>(info[0].As<Napi::Number>().Int64Value()));
 }
 
 // drain(milliseconds): blocks; for the end of the process.
@@ -231,6 +237,7 @@ Napi::Object Init(Napi::Env env, Napi::Object exports) {
   exports.Set("claim", Napi::Function::New(env, ClaimSessions, "claim"));
   exports.Set("discard", Napi::Function::New(env, DiscardSessions, "discard"));
   exports.Set("duplicate", Napi::Function::New(env, Duplicate, "duplicate"));
+  exports.Set("limitRecords", Napi::Function::New(env, LimitRecords, "limitRecords"));
   exports.Set("drain", Napi::Function::New(env, Drain, "drain"));
   return exports;
 }

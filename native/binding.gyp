@@ -10,6 +10,7 @@
       "openssl.cc",
       "probe.cc",
       "promotion.cc",
+      "record_stream.cc",
       "sender.cc",
       "session.cc",
       "syscalls.cc",

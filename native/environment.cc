@@ -2,6 +2,12 @@
 
 namespace fastify_ktls {
 
+namespace {
+
+constexpr char kClosed[] = "closed";
+
+}  // namespace
+
 void Environment::Start(Napi::Env env, Napi::Function on_event) {
   std::lock_guard<std::mutex> lock(mutex_);
   if (running_) return;
@@ -18,10 +24,14 @@ void Environment::Stop() {
   function_.Abort();
 }
 
-void Environment::OnSettled(uint64_t id, Outcome outcome) { Send({id, false, outcome}); }
+void Environment::OnSettled(uint64_t id, Outcome outcome) { Send({id, "settled", outcome}); }
+
+void Environment::OnKeyUpdated(uint64_t id) { Send({id, "key-updated", {}}); }
+
+void Environment::OnKeyUsedUp(uint64_t id) { Send({id, "key-used-up", {}}); }
 
 void Environment::OnClosed(uint64_t id) {
-  Send({id, true, {}});
+  Send({id, kClosed, {}});
   std::lock_guard<std::mutex> lock(mutex_);
   lingering_--;
   lingering_changed_.notify_all();
@@ -50,13 +60,13 @@ void Environment::Send(const Event& event) {
 void Environment::Deliver(Napi::Env env, Napi::Function on_event, Environment* self, Event* event) {
   const std::unique_ptr<Event> owned(event);
   if (env == nullptr) return;  // the environment is going away
-  if (event->closed && --self->held_ == 0) self->function_.Unref(env);
+  if (event->name == kClosed && --self->held_ == 0) self->function_.Unref(env);
   const Napi::Value call = event->outcome.call == nullptr
                                ? env.Undefined()
                                : Napi::Value(Napi::String::New(env, event->outcome.call));
   on_event.Call({Napi::Number::New(env, static_cast<double>(event->id)),
-                 Napi::Boolean::New(env, event->closed),
-                 Napi::Number::New(env, event->outcome.error), call});
+                 Napi::String::New(env, event->name), Napi::Number::New(env, event->outcome.error),
+                 call});
 }
 
 }  // namespace fastify_ktls

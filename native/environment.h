@@ -16,13 +16,16 @@ namespace fastify_ktls {
 
 class Environment : public TransmitListener {
  public:
-  // `on_event(id, closed, error, call)` is called in this environment.
+  // `on_event(id, event, error, call)` is called in this environment; the events
+  // have their names in lib/binding.ts.
   void Start(Napi::Env env, Napi::Function on_event);
   // The environment ends: the sender thread reaches it no more.
   void Stop();
 
   void OnSettled(uint64_t id, Outcome outcome) override;
   void OnClosed(uint64_t id) override;
+  void OnKeyUpdated(uint64_t id) override;
+  void OnKeyUsedUp(uint64_t id) override;
 
   // A queue that is closed in JavaScript's eyes still drains: the event loop
   // lives on until it has.
@@ -36,7 +39,7 @@ class Environment : public TransmitListener {
  private:
   struct Event {
     uint64_t id;
-    bool closed;
+    const char* name;
     Outcome outcome;
   };
   static void Deliver(Napi::Env env, Napi::Function on_event, Environment* self, Event* event);

@@ -14,11 +14,13 @@ namespace fastify_ktls {
 
 // Record content types (RFC 8446 B.1).
 inline constexpr uint8_t kAlertRecord = 21;
+inline constexpr uint8_t kHandshakeRecord = 22;
 
 // Loads the ULP "tls" onto an established connection. ENOENT: no module.
 int AttachUlp(int fd);
 
-// Gives the kernel the write key; from here on it seals all that is sent.
+// Gives the kernel the write key; from here on it seals all that is sent. Again
+// for each further key, on kernels that can rekey (EBUSY: this one cannot).
 int EnableTransmit(int fd, const CryptoInfo& info);
 
 // Sends application data; with `more` the record stays open for what follows.

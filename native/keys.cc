@@ -37,18 +37,19 @@ OSSL_PARAM Text(const char* key, const char* value) {
   return openssl.OSSL_PARAM_construct_utf8_string(key, const_cast<char*>(value), 0);
 }
 
-const char* HandshakeDigest(const SSL* ssl) {
+// Empty, which no derivation takes, when OpenSSL knows none.
+std::string HandshakeDigest(const SSL* ssl) {
   const EVP_MD* digest =
       openssl.SSL_CIPHER_get_handshake_digest(openssl.SSL_get_current_cipher(ssl));
-  return digest == nullptr ? nullptr : openssl.EVP_MD_get0_name(digest);
+  return digest == nullptr ? "" : openssl.EVP_MD_get0_name(digest);
 }
 
 // HKDF-Expand-Label with an empty context (RFC 8446 7.1).
-bool ExpandLabel(const char* digest, const TrafficSecret& secret, const char* label, uint8_t* out,
-                 size_t length) {
+bool ExpandLabel(const std::string& digest, const TrafficSecret& secret, const char* label,
+                 uint8_t* out, size_t length) {
   const OSSL_PARAM parameters[] = {
       Text(OSSL_KDF_PARAM_MODE, "EXPAND_ONLY"),
-      Text(OSSL_KDF_PARAM_DIGEST, digest),
+      Text(OSSL_KDF_PARAM_DIGEST, digest.c_str()),
       Octets(OSSL_KDF_PARAM_KEY, secret.data(), secret.size()),
       Octets(OSSL_KDF_PARAM_PREFIX, kTls13Prefix, sizeof(kTls13Prefix) - 1),
       Octets(OSSL_KDF_PARAM_LABEL, label, strlen(label)),
@@ -116,22 +117,31 @@ uint64_t CryptoInfo::sequence() const {
   return sequence;
 }
 
-bool DeriveTls13(const SSL* ssl, const TrafficSecret& secret, const CipherSpec& cipher,
-                 uint64_t sequence, CryptoInfo* info) {
-  const char* digest = HandshakeDigest(ssl);
+KeySchedule::KeySchedule(const SSL* ssl, const TrafficSecret& secret, const CipherSpec& cipher)
+    : digest_(HandshakeDigest(ssl)), cipher_(cipher) {
+  secret_.Assign(secret);
+}
+
+bool KeySchedule::Present(uint64_t sequence, CryptoInfo* info) const {
   SecretBytes<32> key;
   SecretBytes<kNonceSize> nonce;
-  if (digest == nullptr || !ExpandLabel(digest, secret, "key", key.data(), cipher.key_size) ||
-      !ExpandLabel(digest, secret, "iv", nonce.data(), kNonceSize))
+  if (!ExpandLabel(digest_, secret_, "key", key.data(), cipher_.key_size) ||
+      !ExpandLabel(digest_, secret_, "iv", nonce.data(), kNonceSize))
     return false;
   info->Set(key.data(), nonce.data(), sequence);
   return true;
 }
 
-bool DeriveTls12(const SSL* ssl, const CipherSpec& cipher, uint64_t sequence, CryptoInfo* info) {
-  const char* digest = HandshakeDigest(ssl);
-  if (digest == nullptr) return false;
+bool KeySchedule::Next(CryptoInfo* info) {
+  TrafficSecret next;
+  if (!ExpandLabel(digest_, secret_, "traffic upd", next.data(), secret_.size())) return false;
+  next.Resize(secret_.size());
+  secret_.Assign(next);
+  return Present(0, info);
+}
 
+bool DeriveTls12(const SSL* ssl, const CipherSpec& cipher, uint64_t sequence, CryptoInfo* info) {
+  const std::string digest = HandshakeDigest(ssl);
   SecretBytes<SSL_MAX_MASTER_KEY_LENGTH> master;
   const size_t master_size = openssl.SSL_SESSION_get_master_key(openssl.SSL_get_session(ssl),
                                                                 master.data(), master.capacity());
@@ -145,7 +155,7 @@ bool DeriveTls12(const SSL* ssl, const CipherSpec& cipher, uint64_t sequence, Cr
   openssl.SSL_get_client_random(ssl, seed + kLabelSize + SSL3_RANDOM_SIZE, SSL3_RANDOM_SIZE);
 
   const OSSL_PARAM parameters[] = {
-      Text(OSSL_KDF_PARAM_DIGEST, digest),
+      Text(OSSL_KDF_PARAM_DIGEST, digest.c_str()),
       Octets(OSSL_KDF_PARAM_SECRET, master.data(), master_size),
       Octets(OSSL_KDF_PARAM_SEED, seed, sizeof(seed)),
       openssl.OSSL_PARAM_construct_end(),

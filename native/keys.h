@@ -7,6 +7,8 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
+#include <string>
 
 #include "openssl.h"
 
@@ -25,6 +27,10 @@ class SecretBytes {
   const uint8_t* data() const { return bytes_; }
   size_t size() const { return size_; }
   void Resize(size_t size) { size_ = size; }
+  void Assign(const SecretBytes& other) {
+    memcpy(bytes_, other.bytes_, N);
+    size_ = other.size_;
+  }
   void Clear() {
     openssl.OPENSSL_cleanse(bytes_, N);
     size_ = 0;
@@ -84,10 +90,22 @@ class CryptoInfo {
   SecretBytes<56> bytes_;
 };
 
-// Derives the server's write key of a TLS 1.3 connection from its application
-// traffic secret (RFC 8446 7.3). False when OpenSSL refuses.
-bool DeriveTls13(const SSL* ssl, const TrafficSecret& secret, const CipherSpec& cipher,
-                 uint64_t sequence, CryptoInfo* info);
+// The server's write keys of a TLS 1.3 connection, one after the other, from
+// its application traffic secret. False when OpenSSL refuses.
+class KeySchedule {
+ public:
+  KeySchedule(const SSL* ssl, const TrafficSecret& secret, const CipherSpec& cipher);
+
+  // The present key (RFC 8446 7.3).
+  bool Present(uint64_t sequence, CryptoInfo* info) const;
+  // Moves on to the next secret (RFC 8446 7.2); its key starts at sequence 0.
+  bool Next(CryptoInfo* info);
+
+ private:
+  const std::string digest_;
+  const CipherSpec& cipher_;
+  TrafficSecret secret_;
+};
 
 // Derives the server's write key of a TLS 1.2 connection from its master
 // secret (RFC 5246 6.3). False when OpenSSL refuses.

@@ -66,6 +66,9 @@ ProbeResult Probe() {
       // tell when a connection may be closed.
       if (errors[i] == 0 && NextSequence(pair.fd(), version, kCiphers[i]) != 0)
         errors[i] = EOPNOTSUPP;
+      // TLS 1.2 never changes keys; one cipher of TLS 1.3 speaks for all.
+      if (version == TLS1_3_VERSION && errors[i] == 0)
+        result.rekey = EnableTransmit(pair.fd(), info) == 0;
     }
   }
   return result;

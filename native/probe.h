@@ -13,6 +13,7 @@ struct ProbeResult {
   // errno of TLS_TX for each cipher, 0 where the kernel took it.
   int tls12[kCipherCount] = {};
   int tls13[kCipherCount] = {};
+  bool rekey = false;  // TLS 1.3: takes a second key
 };
 
 ProbeResult Probe();

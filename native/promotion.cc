@@ -30,7 +30,8 @@ bool NothingInFlight(const Session& session, int fd) {
 
 }  // namespace
 
-Promotion Promote(Session* session, int fd, std::shared_ptr<TransmitListener> listener) {
+Promotion Promote(Session* session, int fd, bool rekey,
+                  std::shared_ptr<TransmitListener> listener) {
   SSL* ssl = session->ssl;
   if (!openssl.SSL_is_init_finished(ssl)) return Refuse("not-ready");
 
@@ -43,15 +44,17 @@ Promotion Promote(Session* session, int fd, std::shared_ptr<TransmitListener> li
   // ones (RFC 6066 4).
   if (openssl.SSL_SESSION_get_max_fragment_length(openssl.SSL_get_session(ssl)) != 0)
     return Refuse("max-fragment-length");
-  if (session->key_updated) return Refuse("key-updated");
+  if (session->key_updated || (session->key_update_owed && !rekey)) return Refuse("key-updated");
   if (version == TLS1_3_VERSION && session->secret.size() == 0) return Refuse("not-captured");
   if (!NothingInFlight(*session, fd)) return Refuse("not-ready");
 
   CryptoInfo info(version, *cipher);
-  const bool derived = version == TLS1_3_VERSION
-                           ? DeriveTls13(ssl, session->secret, *cipher, session->sequence, &info)
-                           : DeriveTls12(ssl, *cipher, session->sequence, &info);
+  std::unique_ptr<KeySchedule> keys;
+  if (version == TLS1_3_VERSION) keys.reset(new KeySchedule(ssl, session->secret, *cipher));
+  const bool derived = keys ? keys->Present(session->sequence, &info)
+                            : DeriveTls12(ssl, *cipher, session->sequence, &info);
   if (!derived) return Refuse("key-derivation");
+  if (!rekey) keys.reset();
 
   if (const int error = Sender::Instance().Start(); error != 0)
     return Refuse("no-resources", error, "sender thread");
@@ -62,10 +65,11 @@ Promotion Promote(Session* session, int fd, std::shared_ptr<TransmitListener> li
   if (const int error = AttachUlp(own.get()); error != 0)
     return Refuse("kernel-refused", error, "setsockopt TCP_ULP");
 
-  const TransmitQueue::Start start = {version, cipher, session->sequence,
-                                      static_cast<int64_t>(session->bytes)};
+  RecordStream::Start start = {version, cipher, session->sequence,
+                               static_cast<int64_t>(session->bytes), std::move(keys)};
   const int socket = own.get();
-  auto queue = std::make_shared<TransmitQueue>(std::move(own), start, std::move(listener));
+  auto queue =
+      std::make_shared<TransmitQueue>(std::move(own), std::move(start), std::move(listener));
   if (const int error = EnableTransmit(socket, info); error != 0)
     return Refuse("kernel-refused", error, "setsockopt TLS_TX");
 
@@ -74,6 +78,7 @@ Promotion Promote(Session* session, int fd, std::shared_ptr<TransmitListener> li
   openssl.SSL_set_options(ssl, SSL_OP_NO_RENEGOTIATION);
   session->secret.Clear();
   session->queue = queue;
+  if (session->key_update_owed) queue->UpdateKey();
 
   Promotion promotion;
   promotion.queue = std::move(queue);

@@ -16,8 +16,10 @@ struct Promotion {
 };
 
 // `fd` is the connection's descriptor, from which the queue gets a duplicate.
-// "not-ready" means that OpenSSL or libuv still has bytes to write.
-Promotion Promote(Session* session, int fd, std::shared_ptr<TransmitListener> listener);
+// `rekey`: whether the kernel can change the key of TLS 1.3; the secret is kept
+// for that alone. "not-ready" means that OpenSSL or libuv still has bytes to
+// write.
+Promotion Promote(Session* session, int fd, bool rekey, std::shared_ptr<TransmitListener> listener);
 
 }  // namespace fastify_ktls
 

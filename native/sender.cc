@@ -73,7 +73,7 @@ void Sender::Forget(TransmitQueue& queue) {
   // Node's descriptor may still be open, so closing ours would not end the
   // registration by itself (man 7 epoll, Q6).
   if (queue.sender_state().registered)
-    sys.epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, queue.fd(), nullptr);
+    sys.epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, queue.stream().fd(), nullptr);
   queue.sender_state().registered = false;
 }
 
@@ -178,7 +178,7 @@ void Sender::WaitUntilWritable(TransmitQueue& queue) {
   event.events = EPOLLOUT | EPOLLONESHOT;
   event.data.u64 = queue.id();
   const int operation = state.registered ? EPOLL_CTL_MOD : EPOLL_CTL_ADD;
-  if (sys.epoll_ctl(epoll_.get(), operation, queue.fd(), &event) == 0) {
+  if (sys.epoll_ctl(epoll_.get(), operation, queue.stream().fd(), &event) == 0) {
     state.registered = true;
   } else {
     // Out of watches (user.max_user_watches) or memory: look again by the clock.

@@ -94,21 +94,29 @@ void OnRecordHeader(const uint8_t* header, Session* session) {
   if (header[0] == SSL3_RT_CHANGE_CIPHER_SPEC) session->sequence = 0;
 }
 
+// OpenSSL would answer a request for a new key with its next write only, which
+// after the promotion never comes.
+void OnKeyUpdate(int written, const uint8_t* message, size_t length, Session* session) {
+  if (written) {
+    session->key_updated = true;
+  } else if (message[length - 1] == SSL_KEY_UPDATE_REQUESTED) {
+    session->key_update_owed = true;
+    if (session->queue) session->queue->UpdateKey();
+  }
+}
+
 void OnMessage(int written, int, int type, const void* data, size_t length, SSL* ssl, void* arg) {
   auto* session = static_cast<Session*>(arg);
   const auto* bytes = static_cast<const uint8_t*>(data);
-  if (type == SSL3_RT_HANDSHAKE) EnsureKeylog(ssl);
-  if (!written) return;
-  if (type == SSL3_RT_HEADER && length == kRecordHeaderSize) {
+  if (type == SSL3_RT_HANDSHAKE) {
+    EnsureKeylog(ssl);
+    if (length > 0 && bytes[0] == SSL3_MT_KEY_UPDATE && openssl.SSL_version(ssl) == TLS1_3_VERSION)
+      OnKeyUpdate(written, bytes, length, session);
+  } else if (written && type == SSL3_RT_HEADER && length == kRecordHeaderSize) {
     OnRecordHeader(bytes, session);
-  } else if (type == SSL3_RT_HANDSHAKE && length > 0 && bytes[0] == SSL3_MT_KEY_UPDATE) {
-    session->key_updated = true;
-  } else if (type == SSL3_RT_ALERT && session->queue) {
+  } else if (written && type == SSL3_RT_ALERT && session->queue) {
     // What OpenSSL sealed went into the discarding BIO; this is its meaning.
-    std::vector<TransmitItem> items;
-    items.push_back(TransmitItem::Record(kAlertRecord, bytes, length));
-    Outcome ignored;
-    session->queue->Submit(std::move(items), true, &ignored);
+    session->queue->SendAlert(bytes, length);
   }
 }
 

@@ -13,11 +13,12 @@ namespace fastify_ktls {
 
 // What one SSL has told so far.
 struct Session {
-  SSL* ssl = nullptr;     // null once OpenSSL has freed it
-  TrafficSecret secret;   // TLS 1.3: SERVER_TRAFFIC_SECRET_0
-  uint64_t sequence = 0;  // records written under the present key
-  uint64_t bytes = 0;     // bytes of all records ever written
-  bool key_updated = false;
+  SSL* ssl = nullptr;                    // null once OpenSSL has freed it
+  TrafficSecret secret;                  // TLS 1.3: SERVER_TRAFFIC_SECRET_0
+  uint64_t sequence = 0;                 // records written under the present key
+  uint64_t bytes = 0;                    // bytes of all records ever written
+  bool key_updated = false;              // by OpenSSL: `secret` is not the present one
+  bool key_update_owed = false;          // the client has asked for it
   std::shared_ptr<TransmitQueue> queue;  // once promoted
 };
 

@@ -37,10 +37,16 @@ TransmitItem TransmitItem::File(UniqueFd file, int64_t offset, uint64_t length) 
   return item;
 }
 
-TransmitItem TransmitItem::Record(uint8_t type, const uint8_t* bytes, uint64_t length) {
+TransmitItem TransmitItem::Alert(const uint8_t* bytes, uint64_t length) {
   TransmitItem item = Data(bytes, length);
-  item.kind = Kind::kRecord;
-  item.record_type = type;
+  item.kind = Kind::kAlert;
+  item.Own();
+  return item;
+}
+
+TransmitItem TransmitItem::KeyUpdate() {
+  TransmitItem item;
+  item.kind = Kind::kKeyUpdate;
   return item;
 }
 
@@ -53,14 +59,16 @@ void TransmitItem::Own() {
   bytes = owned.get();
 }
 
-TransmitQueue::TransmitQueue(UniqueFd socket, const Start& start,
+TransmitQueue::TransmitQueue(UniqueFd socket, RecordStream::Start start,
                              std::shared_ptr<TransmitListener> listener)
-    : id_(next_id++), start_(start), listener_(std::move(listener)), socket_(std::move(socket)) {}
+    : id_(next_id++),
+      listener_(std::move(listener)),
+      stream_(std::move(socket), std::move(start)) {}
 
-bool TransmitQueue::Submit(std::vector<TransmitItem> items, bool detached, Outcome* outcome) {
+bool TransmitQueue::Submit(std::vector<TransmitItem> items, Outcome* outcome) {
   for (size_t i = 0; i + 1 < items.size(); i++)
     items[i].more = items[i].kind == TransmitItem::Kind::kData && items[i + 1].remaining > 0;
-  items.back().settles = !detached;
+  items.back().settles = true;
   {
     std::lock_guard<std::mutex> lock(mutex_);
     if (aborted_ || failure_.error != 0) {
@@ -75,13 +83,62 @@ bool TransmitQueue::Submit(std::vector<TransmitItem> items, bool detached, Outco
     if (!idle) return false;
     owner_ = Owner::kCaller;
   }
+  return WorkInline(outcome);
+}
+
+void TransmitQueue::SendAlert(const uint8_t* bytes, size_t length) {
+  const bool close_notify = bytes[length - 1] == SSL_AD_CLOSE_NOTIFY;
+  {
+    std::lock_guard<std::mutex> lock(mutex_);
+    if (aborted_ || failure_.error != 0) return;
+    (close_notify ? items_ : controls_).push_back(TransmitItem::Alert(bytes, length));
+  }
+  WorkUnasked();
+}
+
+void TransmitQueue::UpdateKey() {
+  RequireKeyUpdate();
+  WorkUnasked();
+}
+
+// For what nobody waits for, but whose failure is the connection's.
+void TransmitQueue::WorkUnasked() {
+  {
+    std::lock_guard<std::mutex> lock(mutex_);
+    if (aborted_ || owner_ != Owner::kNobody) return;
+    owner_ = Owner::kCaller;
+  }
+  Outcome outcome;
+  if (!WorkInline(&outcome)) return;
+  if (const auto listener = Listener()) listener->OnSettled(id_, outcome);
+}
+
+// By the caller, who owns the queue. As Submit().
+bool TransmitQueue::WorkInline(Outcome* outcome) {
   inline_ = true;
   inline_settled_ = false;
   const Progress progress = Work(UINT64_MAX);
   inline_ = false;
-  if (progress != Progress::kIdle) HandToSender();
-  if (inline_settled_) *outcome = inline_outcome_;
-  return inline_settled_;
+  const bool settled = inline_settled_;
+  *outcome = inline_outcome_;
+  if (progress != Progress::kIdle && progress != Progress::kClosed) HandToSender();
+  return settled;
+}
+
+void TransmitQueue::RequireKeyUpdate() {
+  std::shared_ptr<TransmitListener> listener;
+  {
+    std::lock_guard<std::mutex> lock(mutex_);
+    // One answer does for all that ask meanwhile (RFC 8446 4.6.3).
+    if (key_update_required_ || aborted_ || failure_.error != 0) return;
+    key_update_required_ = true;
+    if (stream_.can_update_key()) {
+      controls_.push_back(TransmitItem::KeyUpdate());
+    } else {
+      listener = listener_;
+    }
+  }
+  if (listener) listener->OnKeyUsedUp(id_);
 }
 
 bool TransmitQueue::Abort() {
@@ -109,6 +166,11 @@ void TransmitQueue::Detach() {
   listener_.reset();
 }
 
+std::shared_ptr<TransmitListener> TransmitQueue::Listener() {
+  std::lock_guard<std::mutex> lock(mutex_);
+  return aborted_ ? nullptr : listener_;
+}
+
 bool TransmitQueue::OwnedBySender() {
   std::lock_guard<std::mutex> lock(mutex_);
   return owner_ == Owner::kSender;
@@ -124,57 +186,96 @@ void TransmitQueue::HandToSender() {
   Sender::Instance().Take(shared_from_this());
 }
 
+TransmitQueue::Next TransmitQueue::TakeNext() {
+  std::lock_guard<std::mutex> lock(mutex_);
+  ending_ = aborted_;
+  if (!control_ && !controls_.empty()) {
+    control_ = std::make_unique<TransmitItem>(std::move(controls_.front()));
+    controls_.pop_front();
+  }
+  if (control_) return Next::kControl;
+  if (ending_) return Next::kEnd;
+  if (!current_) {
+    if (items_.empty()) {
+      owner_ = Owner::kNobody;
+      return Next::kNothing;
+    }
+    current_ = std::make_unique<TransmitItem>(std::move(items_.front()));
+    items_.pop_front();
+  }
+  return Next::kItem;
+}
+
 TransmitQueue::Progress TransmitQueue::Work(uint64_t budget) {
   for (;;) {
-    {
-      std::lock_guard<std::mutex> lock(mutex_);
-      if (aborted_) break;
-      if (!current_) {
-        if (items_.empty()) {
-          owner_ = Owner::kNobody;
-          return Progress::kIdle;
-        }
-        current_ = std::make_unique<TransmitItem>(std::move(items_.front()));
-        items_.pop_front();
-      }
+    Progress progress = Progress::kIdle;
+    switch (TakeNext()) {
+      case Next::kNothing:
+        return Progress::kIdle;
+      case Next::kEnd:
+        return FinishAborted();
+      case Next::kControl:
+        progress = WorkRecord(&control_);
+        break;
+      case Next::kItem:
+        progress = WorkItem(current_.get(), &budget);
+        break;
     }
-    const Progress progress = WorkItem(current_.get(), &budget);
+    if (stream_.KeyIsUsedUp()) RequireKeyUpdate();
     if (progress != Progress::kIdle) return progress;
     if (budget == 0) return Progress::kTurnOver;
   }
-  return FinishAborted();
 }
 
-// kIdle: the item is done, or failed and gone.
-TransmitQueue::Progress TransmitQueue::WorkItem(TransmitItem* item, uint64_t* budget) {
-  switch (item->kind) {
-    case TransmitItem::Kind::kData:
-      return SendSome(item, budget);
-    case TransmitItem::Kind::kFile:
-      return SendFileRange(item, budget);
-    case TransmitItem::Kind::kRecord: {
-      const int error = SendControlRecord(fd(), item->record_type, item->bytes, item->remaining);
-      if (error == -EAGAIN) return Progress::kBlocked;
-      if (error == -EINTR) return Progress::kTurnOver;
-      if (error != 0) {
-        Fail(error, "sendmsg");
-      } else {
-        record_bytes_ += item->remaining;
-        Finish(item);
-      }
-      return Progress::kIdle;
-    }
-    case TransmitItem::Kind::kShutdown:
-      return ShutDown(item);
+// kIdle, as below: the item is done, or failed and gone.
+TransmitQueue::Progress TransmitQueue::WorkRecord(std::unique_ptr<TransmitItem>* item) {
+  const bool is_key_update = (*item)->kind == TransmitItem::Kind::kKeyUpdate;
+  if (shut_down_ || (is_key_update && ending_)) {
+    item->reset();
+    return Progress::kIdle;
+  }
+  const int error = is_key_update
+                        ? stream_.AnnounceKeyUpdate()
+                        : stream_.SendRecord(kAlertRecord, (*item)->bytes, (*item)->remaining);
+  if (error == -EINTR) return Progress::kTurnOver;
+  if (error == -EAGAIN && !ending_) return Progress::kBlocked;
+  if (error == -EAGAIN && !LingerIsOver()) return Progress::kDraining;
+  item->reset();
+  if (error != 0) {
+    Fail(error, "sendmsg");
+  } else if (is_key_update) {
+    ChangeKey();
   }
   return Progress::kIdle;
+}
+
+void TransmitQueue::ChangeKey() {
+  if (const int error = stream_.ChangeKey(); error != 0) return Fail(error, "setsockopt TLS_TX");
+  {
+    std::lock_guard<std::mutex> lock(mutex_);
+    key_update_required_ = false;
+  }
+  if (const auto listener = Listener()) listener->OnKeyUpdated(id_);
+}
+
+TransmitQueue::Progress TransmitQueue::WorkItem(TransmitItem* item, uint64_t* budget) {
+  switch (item->kind) {
+    case TransmitItem::Kind::kFile:
+      return SendFileRange(item, budget);
+    case TransmitItem::Kind::kAlert:
+      return WorkRecord(&current_);
+    case TransmitItem::Kind::kShutdown:
+      return ShutDown();
+    default:
+      return SendSome(item, budget);
+  }
 }
 
 TransmitQueue::Progress TransmitQueue::SendSome(TransmitItem* item, uint64_t* budget) {
   while (item->remaining > 0) {
     if (*budget == 0) return Progress::kTurnOver;
     const ssize_t sent =
-        SendData(fd(), item->bytes, std::min(item->remaining, *budget), item->more);
+        stream_.SendData(item->bytes, std::min(item->remaining, *budget), item->more);
     if (sent == -EINTR) continue;
     if (sent == -EAGAIN) return Progress::kBlocked;
     if (sent < 0) {
@@ -182,11 +283,9 @@ TransmitQueue::Progress TransmitQueue::SendSome(TransmitItem* item, uint64_t* bu
       return Progress::kIdle;
     }
     item->bytes += sent;
-    item->remaining -= static_cast<uint64_t>(sent);
-    *budget -= static_cast<uint64_t>(sent);
-    Took(&data_bytes_, static_cast<uint64_t>(sent));
+    Took(item, static_cast<uint64_t>(sent), budget);
   }
-  Finish(item);
+  Finish();
   return Progress::kIdle;
 }
 
@@ -195,40 +294,37 @@ TransmitQueue::Progress TransmitQueue::SendFileRange(TransmitItem* item, uint64_
   if (inline_ && item->remaining > 0) return Progress::kNeedsSender;
   while (item->remaining > 0) {
     if (*budget == 0) return Progress::kTurnOver;
-    off_t offset = item->offset;
     const ssize_t sent =
-        sys.sendfile(fd(), item->file.get(), &offset, std::min(item->remaining, *budget));
-    if (sent < 0 && errno == EINTR) return Progress::kTurnOver;
-    if (sent < 0 && errno == EAGAIN) return Progress::kBlocked;
+        stream_.SendFile(item->file.get(), item->offset, std::min(item->remaining, *budget));
+    if (sent == -EINTR) return Progress::kTurnOver;
+    if (sent == -EAGAIN) return Progress::kBlocked;
     if (sent <= 0) {
-      Fail(sent < 0 ? -errno : -ENODATA, "sendfile");
+      Fail(sent < 0 ? static_cast<int>(sent) : -ENODATA, "sendfile");
       return Progress::kIdle;
     }
     item->offset += sent;
-    item->remaining -= static_cast<uint64_t>(sent);
-    *budget -= static_cast<uint64_t>(sent);
-    Took(&file_bytes_, static_cast<uint64_t>(sent));
+    Took(item, static_cast<uint64_t>(sent), budget);
   }
-  Finish(item);
+  Finish();
   return Progress::kIdle;
 }
 
-TransmitQueue::Progress TransmitQueue::ShutDown(TransmitItem* item) {
-  if (!AllReportedIsInTcp()) return Progress::kDraining;
-  if (sys.shutdown(fd(), SHUT_WR) != 0) {
+TransmitQueue::Progress TransmitQueue::ShutDown() {
+  if (!stream_.IsInTcp(unreported_)) return Progress::kDraining;
+  if (sys.shutdown(stream_.fd(), SHUT_WR) != 0) {
     Fail(-errno, "shutdown");
   } else {
     shut_down_ = true;
-    Finish(item);
+    Finish();
   }
   return Progress::kIdle;
 }
 
 TransmitQueue::Progress TransmitQueue::FinishAborted() {
   current_.reset();
-  if (!shut_down_ && !AllReportedIsInTcp() && !LingerIsOver()) return Progress::kDraining;
+  if (!shut_down_ && !stream_.IsInTcp(unreported_) && !LingerIsOver()) return Progress::kDraining;
   Sender::Instance().Forget(*this);
-  socket_.Reset();
+  stream_.Close();
   std::shared_ptr<TransmitListener> listener;
   {
     std::lock_guard<std::mutex> lock(mutex_);
@@ -240,66 +336,47 @@ TransmitQueue::Progress TransmitQueue::FinishAborted() {
   return Progress::kClosed;
 }
 
-void TransmitQueue::Took(std::atomic<uint64_t>* counter, uint64_t bytes) {
-  counter->fetch_add(bytes, std::memory_order_relaxed);
+void TransmitQueue::Took(TransmitItem* item, uint64_t bytes, uint64_t* budget) {
+  item->remaining -= bytes;
+  *budget -= bytes;
   unreported_ += bytes;
 }
 
-void TransmitQueue::Finish(TransmitItem* item) {
-  const bool settles = item->settles;
-  if (!item->more) unreported_ = 0;
+void TransmitQueue::Finish() {
+  const bool settles = current_->settles;
+  if (!current_->more) unreported_ = 0;
   current_.reset();
   if (settles) Settle({});
 }
 
+// Everything that waits fails with it, in one outcome.
 void TransmitQueue::Fail(int error, const char* call) {
-  bool settles = current_->settles;
   current_.reset();
-  std::deque<TransmitItem> dropped;
+  std::deque<TransmitItem> dropped, dropped_controls;
   {
     std::lock_guard<std::mutex> lock(mutex_);
     failure_ = {error, call};
     dropped.swap(items_);
+    dropped_controls.swap(controls_);
   }
-  for (const TransmitItem& item : dropped) settles = settles || item.settles;
-  if (settles) Settle({error, call});
+  Settle({error, call});
 }
 
 void TransmitQueue::Settle(Outcome outcome) {
   if (inline_) {
     inline_settled_ = true;
     inline_outcome_ = outcome;
-    return;
+  } else if (const auto listener = Listener()) {
+    listener->OnSettled(id_, outcome);
   }
-  std::shared_ptr<TransmitListener> listener;
-  {
-    std::lock_guard<std::mutex> lock(mutex_);
-    if (!aborted_) listener = listener_;
-  }
-  if (listener) listener->OnSettled(id_, outcome);
-}
-
-// The kernel can hold back sealed bytes for which TCP has no room, and drops
-// them when the socket is shut down or closed. Plaintext plus the overhead of
-// each record is what TCP must have got; what was taken of an operation that
-// was never reported as written is not owed.
-bool TransmitQueue::AllReportedIsInTcp() {
-  const int64_t in_tcp = BytesInTcp(fd());
-  if (in_tcp == -EAGAIN) return false;
-  const int64_t sequence = NextSequence(fd(), start_.version, *start_.cipher);
-  // A connection that is over has nothing to save.
-  if (in_tcp < 0 || sequence < 0) return true;
-  const uint64_t records = static_cast<uint64_t>(sequence) - start_.sequence;
-  const uint64_t owed = data_bytes() + file_bytes() + record_bytes_ - unreported_ +
-                        records * RecordOverhead(start_.version, *start_.cipher);
-  return static_cast<uint64_t>(in_tcp - start_.bytes_in_tcp) >= owed;
 }
 
 bool TransmitQueue::LingerIsOver() {
   int error = 0;
   socklen_t length = sizeof(error);
-  if (sys.getsockopt(fd(), SOL_SOCKET, SO_ERROR, &error, &length) != 0 || error != 0) return true;
-  const int64_t in_tcp = BytesInTcp(fd());
+  if (sys.getsockopt(stream_.fd(), SOL_SOCKET, SO_ERROR, &error, &length) != 0 || error != 0)
+    return true;
+  const int64_t in_tcp = BytesInTcp(stream_.fd());
   const Clock::time_point now = Clock::now();
   if (in_tcp != lingering_bytes_) {
     lingering_bytes_ = in_tcp;

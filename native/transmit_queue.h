@@ -1,5 +1,6 @@
 // The transmit side of one promoted connection: an ordered queue of data, file
-// ranges, control records and the shutdown, on a file descriptor of its own.
+// ranges and the shutdown, on a file descriptor of its own. Control records and
+// changes of the key go between its records, before all that waits.
 //
 // One party at a time works the queue off: the caller's thread, which tries at
 // once what needs no waiting, or the sender thread. The other party only
@@ -7,7 +8,6 @@
 #ifndef FASTIFY_KTLS_TRANSMIT_QUEUE_H_
 #define FASTIFY_KTLS_TRANSMIT_QUEUE_H_
 
-#include <atomic>
 #include <chrono>
 #include <cstdint>
 #include <deque>
@@ -15,8 +15,7 @@
 #include <mutex>
 #include <vector>
 
-#include "kernel_tls.h"
-#include "syscalls.h"
+#include "record_stream.h"
 
 namespace fastify_ktls {
 
@@ -27,7 +26,7 @@ struct Outcome {
   const char* call = nullptr;
 };
 
-// Hears from the sender thread. Must not call back into the queue.
+// Hears from any thread. Must not call back into the queue.
 class TransmitListener {
  public:
   virtual ~TransmitListener() = default;
@@ -35,23 +34,28 @@ class TransmitListener {
   virtual void OnSettled(uint64_t id, Outcome outcome) = 0;
   // The queue that Abort() left open has closed its file descriptor.
   virtual void OnClosed(uint64_t id) = 0;
+  // The transmit key was changed.
+  virtual void OnKeyUpdated(uint64_t id) = 0;
+  // The key should not be used any more, and there is no other: the connection
+  // has to end soon. Told once.
+  virtual void OnKeyUsedUp(uint64_t id) = 0;
 };
 
 // One step of an operation. Data is borrowed from the caller until Own().
 struct TransmitItem {
-  enum class Kind { kData, kFile, kRecord, kShutdown };
+  enum class Kind { kData, kFile, kAlert, kKeyUpdate, kShutdown };
 
   static TransmitItem Data(const uint8_t* bytes, uint64_t length);
   static TransmitItem File(UniqueFd file, int64_t offset, uint64_t length);
-  static TransmitItem Record(uint8_t type, const uint8_t* bytes, uint64_t length);
+  static TransmitItem Alert(const uint8_t* bytes, uint64_t length);
+  static TransmitItem KeyUpdate();
   static TransmitItem Shutdown();
 
   void Own();
 
   Kind kind = Kind::kShutdown;
   bool more = false;     // the record may stay open for the next item
-  bool settles = false;  // the last item of an operation that is waited for
-  uint8_t record_type = 0;
+  bool settles = false;  // the last item of an operation
   const uint8_t* bytes = nullptr;
   std::unique_ptr<uint8_t[]> owned;
   UniqueFd file;
@@ -61,14 +65,6 @@ struct TransmitItem {
 
 class TransmitQueue : public std::enable_shared_from_this<TransmitQueue> {
  public:
-  // Where a record stream starts: bytes that TCP had taken, and the sequence
-  // number, when the kernel got the key.
-  struct Start {
-    int version;
-    const CipherSpec* cipher;
-    uint64_t sequence;
-    int64_t bytes_in_tcp;
-  };
   enum class Progress {
     kIdle,      // nothing left to do
     kTurnOver,  // the budget is used up
@@ -78,17 +74,25 @@ class TransmitQueue : public std::enable_shared_from_this<TransmitQueue> {
     kClosed,
   };
 
-  TransmitQueue(UniqueFd socket, const Start& start, std::shared_ptr<TransmitListener> listener);
+  TransmitQueue(UniqueFd socket, RecordStream::Start start,
+                std::shared_ptr<TransmitListener> listener);
 
   uint64_t id() const { return id_; }
-  int fd() const { return socket_.get(); }
+  const RecordStream& stream() const { return stream_; }
 
   // --- The connection's own thread ---
 
   // Appends the items as one operation and sends at once what goes without
   // waiting. True when the operation has ended, with `outcome`; else the
-  // listener hears of it. Operations that nobody waits for set `detached`.
-  bool Submit(std::vector<TransmitItem> items, bool detached, Outcome* outcome);
+  // listener hears of it.
+  bool Submit(std::vector<TransmitItem> items, Outcome* outcome);
+
+  // Sends an alert: close_notify after all that waits, any other one before it
+  // and even if Abort() follows. When that fails, the listener hears of it.
+  void SendAlert(const uint8_t* bytes, size_t length);
+
+  // Changes the key as soon as it can be, or has the listener told.
+  void UpdateKey();
 
   // Drops all that the kernel has not taken yet and closes the descriptor as
   // soon as nothing that was reported written can be cut off. True when it is
@@ -97,10 +101,6 @@ class TransmitQueue : public std::enable_shared_from_this<TransmitQueue> {
 
   // The listener hears nothing any more.
   void Detach();
-
-  // Bytes of plaintext that the kernel has taken.
-  uint64_t data_bytes() const { return data_bytes_.load(std::memory_order_relaxed); }
-  uint64_t file_bytes() const { return file_bytes_.load(std::memory_order_relaxed); }
 
   // --- The sender thread ---
 
@@ -119,38 +119,44 @@ class TransmitQueue : public std::enable_shared_from_this<TransmitQueue> {
 
  private:
   enum class Owner { kNobody, kCaller, kSender };
+  enum class Next { kNothing, kControl, kItem, kEnd };
 
+  bool WorkInline(Outcome* outcome);
+  void WorkUnasked();
+  Next TakeNext();
+  Progress WorkRecord(std::unique_ptr<TransmitItem>* item);
+  void RequireKeyUpdate();
   Progress WorkItem(TransmitItem* item, uint64_t* budget);
   Progress SendSome(TransmitItem* item, uint64_t* budget);
   Progress SendFileRange(TransmitItem* item, uint64_t* budget);
-  Progress ShutDown(TransmitItem* item);
+  Progress ShutDown();
   Progress FinishAborted();
-  void Took(std::atomic<uint64_t>* counter, uint64_t bytes);
-  void Finish(TransmitItem* item);
+  void ChangeKey();
+  void Took(TransmitItem* item, uint64_t bytes, uint64_t* budget);
+  void Finish();
   void Fail(int error, const char* call);
   void Settle(Outcome outcome);
-  bool AllReportedIsInTcp();
+  std::shared_ptr<TransmitListener> Listener();
   bool LingerIsOver();
   void HandToSender();
 
   const uint64_t id_;
-  const Start start_;
 
-  std::mutex mutex_;  // guards the next five
+  std::mutex mutex_;  // guards the next seven
   std::deque<TransmitItem> items_;
+  std::deque<TransmitItem> controls_;
+  bool key_update_required_ = false;
   Owner owner_ = Owner::kNobody;
   bool aborted_ = false;
   Outcome failure_;
   std::shared_ptr<TransmitListener> listener_;
 
-  std::atomic<uint64_t> data_bytes_{0};
-  std::atomic<uint64_t> file_bytes_{0};
-
-  // Touched by the owner alone.
-  UniqueFd socket_;
+  // Touched by the owner alone, but for the stream's counters.
+  RecordStream stream_;
   std::unique_ptr<TransmitItem> current_;
-  uint64_t record_bytes_ = 0;  // of control records
-  uint64_t unreported_ = 0;    // bytes taken of an operation that has not ended
+  std::unique_ptr<TransmitItem> control_;
+  bool ending_ = false;      // aborted_, as the owner has seen it
+  uint64_t unreported_ = 0;  // bytes taken of an operation that has not ended
   bool shut_down_ = false;
   bool inline_ = false;  // the caller's thread is at work
   bool inline_settled_ = false;

@@ -130,6 +130,11 @@ declare namespace fastifyKtls {
   export interface Stats {
     /** TLS connections: ever accepted, ever promoted to the kernel, open now. */
     readonly connections: { readonly seen: number, readonly promoted: number, readonly open: number }
+    /**
+     * Transmit keys of promoted connections: changed in the kernel; due for a
+     * change that this kernel cannot make, so that the connection was ended.
+     */
+    readonly keys: { readonly updated: number, readonly usedUp: number }
     /** Replies by path. */
     readonly replies: Readonly<Record<Path, number>>
     /** Bytes of plaintext by path, of the TLS connections seen. */

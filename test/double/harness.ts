@@ -37,10 +37,12 @@ function updateHold (): void {
 }
 updateHold()
 
-addon.start((id, closed, error, call = '') => {
+addon.start((id, event, error, call = '') => {
   const waiters = pending.get(id) ?? []
-  if (closed) {
+  if (event === 'closed') {
     closing.get(id)?.()
+  } else if (event !== 'settled') {
+    throw new Error(`${event} is for the library's tests`)
   } else if (error === 0) {
     waiters.shift()?.resolve()
   } else {
@@ -139,7 +141,7 @@ export async function connect ({ version, cipher }: Negotiation, options: Connec
 export async function promote (connection: Connection): Promise<Transmitter | Refusal> {
   for (;;) {
     await new Promise(setImmediate)
-    const result = connection.session.promote(descriptorOf(connection.server))
+    const result = connection.session.promote(descriptorOf(connection.server), false)
     if ('send' in result || result.refusal !== 'not-ready') return result
   }
 }

@@ -252,7 +252,7 @@ t.test('a connection with bytes on their way from OpenSSL to TCP is not promoted
     // The client does not read: far more than TCP has room for.
     const written = new Promise(resolve => server.write(head, resolve))
     for (let turn = 0; turn < 3; turn++) {
-      t.match(session.promote(descriptorOf(server)), { refusal: 'not-ready' })
+      t.match(session.promote(descriptorOf(server), false), { refusal: 'not-ready' })
       await new Promise(setImmediate)
     }
     const body = received(client)

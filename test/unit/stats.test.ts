@@ -7,6 +7,7 @@ const source = (sendfile: number, write: number, node: number): ByteSource => ({
 t.test('all counters start at 0', async t => {
   t.strictSame(new Counters().snapshot(), {
     connections: { seen: 0, promoted: 0, open: 0 },
+    keys: { updated: 0, usedUp: 0 },
     replies: { sendfile: 0, write: 0, node: 0 },
     bytes: { sendfile: 0, write: 0, node: 0 },
     fallbacks: {}

@@ -1,0 +1,93 @@
+#include "record_stream.h"
+
+#include <cerrno>
+
+namespace fastify_ktls {
+
+namespace {
+
+constexpr size_t kMaxPlaintext = 16384;
+
+// KeyUpdate, update_not_requested (RFC 8446 4.6.3).
+constexpr uint8_t kKeyUpdate[] = {SSL3_MT_KEY_UPDATE, 0, 0, 1, SSL_KEY_UPDATE_NOT_REQUESTED};
+
+// AES-GCM keeps its margin for 2^24.5 records of full size (RFC 8446 5.5). The
+// rest is room for what is under way when the limit is seen.
+std::atomic<uint64_t> record_limit{1 << 24};
+
+}  // namespace
+
+RecordStream::RecordStream(UniqueFd socket, Start start)
+    : socket_(std::move(socket)), start_(std::move(start)), at_most_(start_.sequence) {}
+
+void RecordStream::LimitRecords(uint64_t limit) { record_limit = limit; }
+
+void RecordStream::Count(std::atomic<uint64_t>* counter, ssize_t sent) {
+  if (sent <= 0) return;
+  counter->fetch_add(static_cast<uint64_t>(sent), std::memory_order_relaxed);
+  // The record that was open, full ones, and the last one.
+  at_most_ += static_cast<uint64_t>(sent) / kMaxPlaintext + 2;
+}
+
+ssize_t RecordStream::SendData(const void* data, size_t length, bool more) {
+  const ssize_t sent = fastify_ktls::SendData(fd(), data, length, more);
+  Count(&data_bytes_, sent);
+  return sent;
+}
+
+ssize_t RecordStream::SendFile(int file, int64_t offset, size_t length) {
+  off_t from = offset;
+  const ssize_t sent = sys.sendfile(fd(), file, &from, length);
+  Count(&file_bytes_, sent);
+  return sent >= 0 ? sent : -errno;
+}
+
+int RecordStream::SendRecord(uint8_t type, const void* data, size_t length) {
+  const int error = SendControlRecord(fd(), type, data, length);
+  if (error != 0) return error;
+  control_bytes_ += length;
+  at_most_ += 2;
+  return 0;
+}
+
+int RecordStream::AnnounceKeyUpdate() {
+  return SendRecord(kHandshakeRecord, kKeyUpdate, sizeof(kKeyUpdate));
+}
+
+int RecordStream::ChangeKey() {
+  const int64_t sequence = NextSequence(fd(), start_.version, *start_.cipher);
+  if (sequence < 0) return static_cast<int>(sequence);
+  CryptoInfo info(start_.version, *start_.cipher);
+  if (!start_.keys->Next(&info)) return -ENOMEM;
+  if (const int error = EnableTransmit(fd(), info); error != 0) return error;
+  earlier_records_ += static_cast<uint64_t>(sequence) - start_.sequence;
+  start_.sequence = 0;
+  at_most_ = 0;
+  return 0;
+}
+
+bool RecordStream::KeyIsUsedUp() {
+  // ChaCha20-Poly1305 has no such limit.
+  if (start_.cipher->salt_size == 0 || at_most_ < record_limit) return false;
+  const int64_t sequence = NextSequence(fd(), start_.version, *start_.cipher);
+  if (sequence < 0) return false;
+  at_most_ = static_cast<uint64_t>(sequence);
+  return at_most_ >= record_limit;
+}
+
+// The kernel can hold back sealed bytes for which TCP has no room, and drops
+// them when the socket is shut down or closed. Plaintext plus the overhead of
+// each record is what TCP must have got.
+bool RecordStream::IsInTcp(uint64_t not_owed) const {
+  const int64_t in_tcp = BytesInTcp(fd());
+  if (in_tcp == -EAGAIN) return false;
+  const int64_t sequence = NextSequence(fd(), start_.version, *start_.cipher);
+  // A connection that is over has nothing to save.
+  if (in_tcp < 0 || sequence < 0) return true;
+  const uint64_t records = earlier_records_ + static_cast<uint64_t>(sequence) - start_.sequence;
+  const uint64_t owed = data_bytes() + file_bytes() + control_bytes_ - not_owed +
+                        records * RecordOverhead(start_.version, *start_.cipher);
+  return static_cast<uint64_t>(in_tcp - start_.bytes_in_tcp) >= owed;
+}
+
+}  // namespace fastify_ktls

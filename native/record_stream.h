@@ -1,0 +1,72 @@
+// The records that the kernel seals on one promoted connection: sends them,
+// counts them, changes their key, and knows what TCP must have got of them.
+// Counters apart, for one thread at a time.
+#ifndef FASTIFY_KTLS_RECORD_STREAM_H_
+#define FASTIFY_KTLS_RECORD_STREAM_H_
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+
+#include "kernel_tls.h"
+#include "syscalls.h"
+
+namespace fastify_ktls {
+
+class RecordStream {
+ public:
+  // Where the stream starts: sequence number, and bytes that TCP had taken,
+  // when the kernel got the key. Without `keys` there is no other key.
+  struct Start {
+    int version;
+    const CipherSpec* cipher;
+    uint64_t sequence;
+    int64_t bytes_in_tcp;
+    std::unique_ptr<KeySchedule> keys;
+  };
+
+  RecordStream(UniqueFd socket, Start start);
+
+  int fd() const { return socket_.get(); }
+  void Close() { socket_.Reset(); }
+
+  // Bytes of plaintext that the kernel has taken; from any thread.
+  uint64_t data_bytes() const { return data_bytes_.load(std::memory_order_relaxed); }
+  uint64_t file_bytes() const { return file_bytes_.load(std::memory_order_relaxed); }
+
+  // Bytes taken or a negative errno; of a file 0 at its end.
+  ssize_t SendData(const void* data, size_t length, bool more);
+  ssize_t SendFile(int file, int64_t offset, size_t length);
+  // 0 or a negative errno. The record goes whole or not at all.
+  int SendRecord(uint8_t type, const void* data, size_t length);
+
+  bool can_update_key() const { return start_.keys != nullptr; }
+  // Tells the client that all after this is under the next key (RFC 8446 4.6.3).
+  // 0 or a negative errno.
+  int AnnounceKeyUpdate();
+  // To follow at once. After an error nothing may be sent any more.
+  int ChangeKey();
+  // Whether the key has sealed as many records as it should (RFC 8446 5.5).
+  bool KeyIsUsedUp();
+  // For tests: what KeyIsUsedUp() compares with from now on.
+  static void LimitRecords(uint64_t limit);
+
+  // Whether TCP has all that the kernel has taken, but for the last
+  // `not_owed` bytes of plaintext, or the connection is over.
+  bool IsInTcp(uint64_t not_owed) const;
+
+ private:
+  void Count(std::atomic<uint64_t>* counter, ssize_t sent);
+
+  UniqueFd socket_;
+  Start start_;
+  std::atomic<uint64_t> data_bytes_{0};
+  std::atomic<uint64_t> file_bytes_{0};
+  uint64_t control_bytes_ = 0;
+  uint64_t earlier_records_ = 0;  // sealed under keys before the present one
+  uint64_t at_most_;              // upper bound of the present key's sequence
+};
+
+}  // namespace fastify_ktls
+
+#endif  // FASTIFY_KTLS_RECORD_STREAM_H_
