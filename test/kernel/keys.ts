@@ -1,0 +1,161 @@
+import { readFileSync } from 'node:fs'
+import t from 'tap'
+import { loadBinding } from '../../lib/binding'
+import { get, receive } from '../support/client'
+import { makeFile, makeFolder } from '../support/files'
+import { kernelPromotions } from '../support/kernel'
+import { connectRecords, SUITES } from '../support/record-client'
+import { serveFolder } from '../support/static'
+import { until } from '../support/wait'
+
+const CLOSE_NOTIFY = [1, 0]
+const STORM = 300
+
+const folder = makeFolder(t)
+const file = makeFile(folder, 5 << 20)
+const small = makeFile(folder, 50_000)
+const path = `/${file.name}`
+
+/** A server, a client that has had a reply on a promoted connection, and what the kernel can do. */
+async function promoted (t: Tap.Test, suite?: string) {
+  const before = kernelPromotions()
+  const server = await serveFolder(t, folder, { ktls: {} })
+  const client = await connectRecords(server.port, suite)
+  client.get(`/${small.name}`)
+  t.equal((await client.reply()).sha256, small.sha256)
+  t.equal(kernelPromotions(), before + 1)
+  const { rekey } = server.app.ktls.support
+  return { ...server, client, rekey, keys: () => server.app.ktls.stats().keys }
+}
+
+for (const suite of Object.keys(SUITES)) {
+  t.test(`KeyUpdates that ask for none back, ${suite}`, async t => {
+    const { client, keys } = await promoted(t, suite)
+    client.updateKey(false)
+    client.get(path)
+    t.equal((await client.reply()).sha256, file.sha256, 'after one')
+    client.get(path)
+    for (let i = 0; i < STORM; i++) client.updateKey(false)
+    client.get(path)
+    t.equal((await client.reply()).sha256, file.sha256, 'during many')
+    t.equal((await client.reply()).sha256, file.sha256, 'after many')
+    t.equal(client.keyUpdates, 0)
+    t.strictSame(keys(), { updated: 0, usedUp: 0 })
+  })
+
+  t.test(`a KeyUpdate that asks for one back, idle, ${suite}`, async t => {
+    const { client, rekey, keys } = await promoted(t, suite)
+    client.updateKey(true)
+    if (rekey) {
+      await client.until(() => client.keyUpdates === 1)
+      client.updateKey(true)
+      await client.until(() => client.keyUpdates === 2)
+      client.get(path)
+      t.equal((await client.reply()).sha256, file.sha256, 'under the new key')
+      await until(() => keys().updated === 2)
+      t.strictSame(client.alerts, [])
+    } else {
+      await client.until(() => client.ended)
+      t.strictSame(client.alerts, [CLOSE_NOTIFY])
+      t.strictSame([client.keyUpdates, keys()], [0, { updated: 0, usedUp: 1 }])
+    }
+  })
+
+  t.test(`hundreds that ask for one back, during a transfer, ${suite}`, async t => {
+    const { client, rekey, keys } = await promoted(t, suite)
+    client.get(path)
+    client.tcp.pause()
+    for (let i = 0; i < STORM; i++) client.updateKey(true)
+    client.tcp.resume()
+    t.equal((await client.reply()).sha256, file.sha256)
+    if (rekey) {
+      client.get(path)
+      t.equal((await client.reply()).sha256, file.sha256, 'and the next reply')
+      await client.until(() => client.keyUpdates > 0)
+      t.ok(client.keyUpdates <= STORM, `${client.keyUpdates} answers`)
+      await until(() => keys().updated === client.keyUpdates)
+      t.equal(keys().usedUp, 0)
+    } else {
+      await client.until(() => client.ended)
+      t.strictSame(client.alerts, [CLOSE_NOTIFY], 'the reply is whole, then the connection ends')
+      t.strictSame([client.keyUpdates, keys()], [0, { updated: 0, usedUp: 1 }])
+    }
+  })
+}
+
+t.test('a client that does not read gets one answer for all that it has asked', async t => {
+  const { client, rekey, keys, decisions } = await promoted(t)
+  client.tcp.pause()
+  client.get(path)
+  for (let i = 0; i < STORM; i++) client.updateKey(true)
+  // Its last byte is read after all these records were.
+  client.get('/nothing')
+  client.tcp.resume()
+  t.equal((await client.reply()).sha256, file.sha256)
+  if (!rekey) return
+  t.match((await client.reply()).head, '404')
+  await decisions(3)
+  t.equal(keys().updated, client.keyUpdates)
+})
+
+t.test('a KeyUpdate before the promotion', async t => {
+  const before = kernelPromotions()
+  const { app, port, decisions } = await serveFolder(t, folder, { ktls: {} })
+  const client = await connectRecords(port)
+  client.updateKey(true)
+  client.get(path)
+  t.equal((await client.reply()).sha256, file.sha256)
+  const { rekey } = app.ktls.support
+  t.match(await decisions(1), [rekey ? { offloaded: true } : { path: 'node', reason: 'key-updated' }])
+  t.equal(kernelPromotions(), before + (rekey ? 1 : 0))
+  t.equal(client.keyUpdates, 1, 'answered by the kernel, else by OpenSSL')
+})
+
+t.test('a key that has sealed enough records', async t => {
+  const { binding } = loadBinding() as Extract<ReturnType<typeof loadBinding>, { binding: unknown }>
+  binding.limitRecords(64)
+  t.teardown(() => binding.limitRecords(1 << 24))
+
+  for (const suite of ['TLS_AES_128_GCM_SHA256', 'TLS_AES_256_GCM_SHA384']) {
+    await t.test(suite, async t => {
+      const { client, rekey, keys } = await promoted(t, suite)
+      client.get(path)
+      t.equal((await client.reply()).sha256, file.sha256)
+      if (rekey) {
+        t.ok(client.keyUpdates >= 2, `${client.keyUpdates} keys for 320 records`)
+        await until(() => keys().updated === client.keyUpdates)
+        client.get(path)
+        t.equal((await client.reply()).sha256, file.sha256)
+      } else {
+        await client.until(() => client.ended)
+        t.strictSame([client.alerts, client.keyUpdates, keys()], [[CLOSE_NOTIFY], 0, { updated: 0, usedUp: 1 }])
+      }
+    })
+  }
+  await t.test('TLS 1.2 has no KeyUpdate', async t => {
+    const { app, port } = await serveFolder(t, folder, { ktls: {}, tls: { maxVersion: 'TLSv1.2' } })
+    const reply = await receive(await get(port, path, [], { ciphers: 'ECDHE-RSA-AES256-GCM-SHA384:ECDHE-ECDSA-AES256-GCM-SHA384' }))
+    t.equal(reply.sha256, file.sha256)
+    t.ok(reply.clean, 'ends after the reply')
+    t.strictSame(app.ktls.stats().keys, { updated: 0, usedUp: 1 })
+  })
+  await t.test('ChaCha20-Poly1305 has no limit', async t => {
+    const { client, keys } = await promoted(t, 'TLS_CHACHA20_POLY1305_SHA256')
+    client.get(path)
+    t.equal((await client.reply()).sha256, file.sha256)
+    client.get(path)
+    t.equal((await client.reply()).sha256, file.sha256)
+    t.strictSame([client.keyUpdates, keys()], [0, { updated: 0, usedUp: 0 }])
+  })
+})
+
+t.test('the kernel has counted each change, and no failure', async t => {
+  if (process.env.KTLS_TEST_DOUBLE === '1') return t.equal(process.env.KTLS_TEST_DOUBLE, '1', 'the host double has no counters')
+  const row = (name: string) => Number(new RegExp(`^${name}\\s+(\\d+)$`, 'm').exec(readFileSync('/proc/net/tls_stat', 'latin1'))?.[1] ?? 0)
+  const { client, rekey } = await promoted(t)
+  const before = row('TlsTxRekeyOk')
+  client.updateKey(true)
+  await client.until(() => client.keyUpdates === 1 || client.ended)
+  t.equal(row('TlsTxRekeyOk'), before + (rekey ? 1 : 0))
+  t.equal(row('TlsTxRekeyError'), 0)
+})
