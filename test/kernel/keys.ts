@@ -18,8 +18,8 @@ const path = `/${file.name}`
 
 /** A server, a client that has had a reply on a promoted connection, and what the kernel can do. */
 async function promoted (t: Tap.Test, suite?: string) {
-  const before = kernelPromotions()
   const server = await serveFolder(t, folder, { ktls: {} })
+  const before = kernelPromotions()
   const client = await connectRecords(server.port, suite)
   client.get(`/${small.name}`)
   t.equal((await client.reply()).sha256, small.sha256)
@@ -99,8 +99,8 @@ t.test('a client that does not read gets one answer for all that it has asked', 
 })
 
 t.test('a KeyUpdate before the promotion', async t => {
-  const before = kernelPromotions()
   const { app, port, decisions } = await serveFolder(t, folder, { ktls: {} })
+  const before = kernelPromotions()
   const client = await connectRecords(port)
   client.updateKey(true)
   client.get(path)

@@ -117,7 +117,6 @@ export class RecordClient extends EventEmitter<{ progress: [] }> {
     })
   }
 
-
   send (type: number, content: Uint8Array): void {
     this.tcp.write(this.#write.seal(type, content))
   }
