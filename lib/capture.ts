@@ -1,7 +1,7 @@
 import { subscribe, unsubscribe } from 'node:diagnostics_channel'
 import type { Server, Socket } from 'node:net'
 import type { Binding, Session } from './binding'
-import { serverOf } from './internals'
+import { serverOf, tracesConnections } from './internals'
 
 /** Fires for each connection that a server of this process accepts, after its 'connection' event. */
 const CHANNEL = 'net.server.socket'
@@ -9,7 +9,8 @@ const CHANNEL = 'net.server.socket'
 /** Takes the sessions of its own servers' connections. */
 export interface Claimant {
   owns (server: Server): boolean
-  adopt (socket: Socket, sessions: Session[]): void
+  /** `undefined`: OpenSSL traces the connection, so that nobody else can follow it. */
+  adopt (socket: Socket, sessions: Session[] | undefined): void
 }
 
 const claimants = new Set<Claimant>()
@@ -30,8 +31,8 @@ function onServerSocket (message: unknown): void {
   const server = serverOf(socket)
   for (const claimant of claimants) {
     if (server !== undefined && claimant.owns(server)) {
-      claimant.adopt(socket, binding!.claim())
-      return
+      if (!tracesConnections(server)) return claimant.adopt(socket, binding!.claim())
+      claimant.adopt(socket, undefined)
     }
   }
   binding!.discard()

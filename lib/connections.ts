@@ -39,11 +39,17 @@ export class Connection {
     socket.once('close', () => process.nextTick(() => {
       for (const stream of this.#awaitingTurn) stream.destroy()
     }))
-    const { setMaxSendFragment } = socket
+    const { setMaxSendFragment, enableTrace } = socket
     // The kernel's records are of 16 KiB, whatever the user asks for.
     socket.setMaxSendFragment = size => {
       this.refuse('max-send-fragment')
       return setMaxSendFragment.call(socket, size)
+    }
+    // A trace takes OpenSSL's message callback, by which we follow the connection.
+    socket.enableTrace = () => {
+      if (this.transmit !== undefined) return warnOfTrace()
+      this.refuse('trace-enabled')
+      enableTrace.call(socket)
     }
   }
 
@@ -95,6 +101,10 @@ export class Connection {
   }
 }
 
+function warnOfTrace (): void {
+  process.emitWarning('enableTrace() has no effect on a connection whose transmit side is in the kernel; call it in "secureConnection"', { code: 'FST_KTLS_TRACE' })
+}
+
 /** Finds the TLS connections of one Fastify instance, on all the servers it listens with. */
 export class Connections implements Claimant {
   readonly #fastify: FastifyInstance
@@ -126,8 +136,9 @@ export class Connections implements Claimant {
     return true
   }
 
-  adopt (socket: Socket, sessions: Session[]): void {
-    const connection = new Connection(sessions)
+  adopt (socket: Socket, sessions: Session[] | undefined): void {
+    const connection = new Connection(sessions ?? [])
+    if (sessions === undefined) connection.refuse('trace-enabled')
     this.#bySocket.set(socket, connection)
     this.#counters.opened(connection)
     socket.once('close', () => this.#counters.closed(connection))

@@ -34,6 +34,12 @@ export function serverOf (socket: Socket): Server | undefined {
   return internal(socket).server as Server | undefined
 }
 
+/** Whether the server has OpenSSL trace its connections, by the option `enableTrace`. */
+export function tracesConnections (server: Server): boolean {
+  const key = Object.getOwnPropertySymbols(server).find(symbol => symbol.description === 'enableTrace')
+  return key !== undefined && Boolean((server as unknown as Record<symbol, unknown>)[key])
+}
+
 /** The descriptor's number, good until control returns to the event loop. */
 export function descriptorOf (socket: Socket): number | undefined {
   const fd = internal(socket)._handle?.fd

@@ -79,6 +79,7 @@ declare namespace fastifyKtls {
     | 'cipher-not-offloadable'
     | 'max-fragment-length'
     | 'max-send-fragment'
+    | 'trace-enabled'
     | 'key-updated'
     | 'key-derivation'
     | 'no-resources'

@@ -1,20 +1,23 @@
 import './install'
-import { spawn } from 'node:child_process'
+import { execFile, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { createReadStream } from 'node:fs'
 import http from 'node:http'
 import http2 from 'node:http2'
 import { createServer } from 'node:net'
 import type { AddressInfo, Socket } from 'node:net'
+import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import type { Readable } from 'node:stream'
 import { buffer } from 'node:stream/consumers'
 import type { TLSSocket, TlsOptions } from 'node:tls'
+import { promisify } from 'node:util'
 import Fastify from 'fastify'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import t from 'tap'
 import { Client } from 'undici'
 import type { FallbackReason, ReplyDecision } from '../../types/index'
+import { certificate } from '../certificate'
 import { makeFile, makeFolder, sha256 } from '../support/files'
 import { ktls } from '../support/plugin'
 import { request } from '../support/request'
@@ -111,6 +114,18 @@ t.test('a connection whose user wants smaller records', async t => {
   }
   t.match(await decisions(2), [{ path: 'node', reason: 'max-send-fragment' }, { path: 'node', reason: 'max-send-fragment' }])
   t.match(app.ktls.stats().connections, { seen: 1, promoted: 0 })
+})
+
+t.test('a connection that OpenSSL traces', async t => {
+  for (const when of ['option', 'secureConnection', 'onResponse']) {
+    const child = await promisify(execFile)(process.execPath, [join(__dirname, 'traced-server.js'), file.path, when], {
+      env: { ...process.env, NODE_OPTIONS: '', KTLS_TEST_CERTIFICATE: JSON.stringify(await certificate()) }
+    })
+    const promoted = when === 'onResponse'
+    t.match(JSON.parse(child.stdout), [promoted ? { offloaded: true } : { path: 'node', reason: 'trace-enabled' }], when)
+    t.equal(/Sent Record/i.test(child.stderr), !promoted, 'a trace')
+    t.equal(child.stderr.includes('FST_KTLS_TRACE'), promoted, 'a warning')
+  }
 })
 
 t.test('a connection that was handed to the server', async t => {
