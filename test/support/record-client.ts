@@ -22,7 +22,7 @@ export const SUITES: Record<string, Suite> = {
 }
 
 /** One direction's keys of TLS 1.3 (RFC 8446 7.3, 5.2). */
-class RecordKeys {
+export class RecordKeys {
   readonly #suite: Suite
   #secret: Buffer
   #key!: Buffer
@@ -33,6 +33,10 @@ class RecordKeys {
     this.#suite = suite
     this.#secret = secret
     this.#derive()
+  }
+
+  get key (): Buffer {
+    return this.#key
   }
 
   /** RFC 8446 7.2 */

@@ -1,0 +1,107 @@
+import { fork } from 'node:child_process'
+import type { ChildProcess } from 'node:child_process'
+import { once } from 'node:events'
+import { closeSync, openSync, readFileSync, readSync } from 'node:fs'
+import { join } from 'node:path'
+import type { SecureVersion } from 'node:tls'
+import t from 'tap'
+import { certificate } from '../certificate'
+import type { ChildConnections, ChildMessage, ChildOptions } from '../support/child-server'
+import { get } from '../support/client'
+import { makeFile, makeFolder } from '../support/files'
+import { RecordKeys, SUITES } from '../support/record-client'
+
+const folder = makeFolder(t)
+const file = makeFile(folder, 100_000)
+const json = makeFile(folder, 100)
+
+/** How often bytes occur in the memory of another process. */
+function occurrences (pid: number, needles: readonly Buffer[]): number[] {
+  const counts = needles.map(() => 0)
+  const memory = openSync(`/proc/${pid}/mem`, 'r')
+  const chunk = Buffer.alloc(4 << 20)
+  for (const line of readFileSync(`/proc/${pid}/maps`, 'latin1').split('\n')) {
+    const match = /^([0-9a-f]+)-([0-9a-f]+) rw/.exec(line)
+    if (match === null) continue
+    const end = parseInt(match[2]!, 16)
+    let at = parseInt(match[1]!, 16)
+    while (at < end) {
+      let size: number
+      try {
+        size = readSync(memory, chunk, 0, Math.min(chunk.length, end - at), at)
+      } catch {
+        break // not for reading after all: [vvar] and the like
+      }
+      needles.forEach((needle, i) => {
+        for (let found = chunk.indexOf(needle); found >= 0 && found < size; found = chunk.indexOf(needle, found + 1)) counts[i]!++
+      })
+      if (size < chunk.length) break
+      at += size - 64 // across the border
+    }
+  }
+  closeSync(memory)
+  return counts
+}
+
+async function ask (child: ChildProcess): Promise<ChildConnections> {
+  child.send('connections')
+  return (await once(child, 'message'))[0]
+}
+
+interface Case {
+  readonly plugin: boolean
+  readonly version: SecureVersion
+  readonly name: string
+  readonly ciphers?: string
+}
+
+/**
+ * How many copies of the server's write secret, of its hexadecimal form and of
+ * the write key there are in its process, after a reply and after the connection.
+ */
+async function copies (t: Tap.Test, { version, name, ...options }: Case) {
+  const child = fork(join(__dirname, '../support/child-server.js'), [JSON.stringify({ folder, ...options } satisfies ChildOptions)], {
+    execArgv: ['--expose-gc'],
+    env: { ...process.env, NODE_OPTIONS: '', KTLS_TEST_CERTIFICATE: JSON.stringify(await certificate()) }
+  })
+  t.teardown(() => { child.kill() })
+  const [{ port, rekey }] = await once(child, 'message') as [ChildMessage]
+  const needles: Buffer[] = []
+  const connection = { minVersion: version, maxVersion: version, ...(options.ciphers && { ciphers: options.ciphers }) }
+  const { tls } = await get(port, `/${name}`, [], connection, line => {
+    const [label, , hex = ''] = line.toString().trim().split(' ')
+    if (label !== 'SERVER_TRAFFIC_SECRET_0' && label !== 'CLIENT_RANDOM') return
+    const secret = Buffer.from(hex, 'hex')
+    needles.push(secret, Buffer.from(hex))
+    if (version === 'TLSv1.3' && options.ciphers === undefined) needles.push(new RecordKeys(SUITES.TLS_AES_256_GCM_SHA384!, secret).key)
+  })
+  const bytes = new RegExp(`\\r\\n\\r\\n[^]{${name === file.name ? file.size : json.size}}$`)
+  let reply = ''
+  while (!bytes.test(reply)) reply += (await once(tls, 'data'))[0].toString('latin1')
+  const { promoted } = await ask(child)
+  const [secret, hex, key] = occurrences(child.pid!, needles)
+  tls.destroy()
+  while ((await ask(child)).open > 0) continue
+  return { promoted, rekey, secret: secret!, hex: hex!, key: key ?? 0, afterwards: occurrences(child.pid!, needles) }
+}
+
+for (const version of ['TLSv1.2', 'TLSv1.3'] as const) {
+  t.test(`${version}: copies of secrets in the server's memory`, async t => {
+    const plain = await copies(t, { plugin: false, version, name: file.name })
+    const waiting = await copies(t, { plugin: true, version, name: json.name })
+    const promoted = await copies(t, { plugin: true, version, name: file.name })
+    const refused = await copies(t, { plugin: true, version, name: file.name, ciphers: version === 'TLSv1.3' ? 'TLS_AES_128_CCM_SHA256' : 'ECDHE-RSA-AES256-SHA384:ECDHE-ECDSA-AES256-SHA384' })
+    t.strictSame([plain.promoted, waiting.promoted, promoted.promoted, refused.promoted], [0, 0, 1, 0])
+    // The search works: OpenSSL keeps one. TLS 1.2 needs no other.
+    t.equal(plain.secret, 1)
+    t.equal(waiting.secret, version === 'TLSv1.3' ? 2 : 1, 'kept while the connection can be promoted')
+    t.equal(promoted.secret, version === 'TLSv1.3' && promoted.rekey ? 2 : 1, 'kept afterwards for a key update alone')
+    t.equal(refused.secret, 1, 'dropped once the connection cannot be promoted')
+    // The host double seals with keys of its own.
+    if (process.env.KTLS_TEST_DOUBLE !== '1') t.ok(promoted.key <= plain.key, 'the key is in the kernel')
+    for (const { hex, afterwards } of [plain, waiting, promoted, refused]) {
+      t.equal(hex, 0, 'no line of the key log')
+      t.ok(afterwards.every(count => count === 0), 'nothing is left of a connection')
+    }
+  })
+}

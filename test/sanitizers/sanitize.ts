@@ -1,0 +1,44 @@
+import { cpSync, mkdtempSync, rmSync, symlinkSync } from 'node:fs'
+import { availableParallelism, tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { ROOT } from '../support/node'
+import { run } from '../vm/run'
+
+/** With which runtime libraries, and how a report ends the process. */
+const SANITIZERS = {
+  // Node gives back nothing at its end, and V8's heap is opaque to the leak check.
+  address: { libraries: ['libasan.so'], options: { ASAN_OPTIONS: 'detect_leaks=0' } },
+  undefined: { libraries: ['libubsan.so'], options: { UBSAN_OPTIONS: 'print_stacktrace=1' } },
+  // Node itself is not instrumented: its own locks are not seen.
+  thread: { libraries: ['libtsan.so'], options: { TSAN_OPTIONS: 'exitcode=66 ignore_noninstrumented_modules=1' } }
+}
+
+export type Sanitizer = keyof typeof SANITIZERS
+
+/** Tests of the queue, of closing, of key changes, and of the library over them. */
+const TESTS = ['kernel-double', 'keys', 'guards', 'application']
+
+/**
+ * Builds the addon with the host double under a sanitizer of the compiler's, in
+ * a folder of its own, and runs tests over it. Rejects at the first report.
+ */
+export async function sanitize (sanitizer: Sanitizer): Promise<void> {
+  const { libraries, options } = SANITIZERS[sanitizer]
+  const folder = mkdtempSync(join(tmpdir(), 'fastify-ktls-'))
+  try {
+    for (const part of ['native', 'test', 'dist', 'types', 'package.json']) {
+      cpSync(join(ROOT, part), join(folder, part), { recursive: true, filter: source => source !== join(ROOT, 'native', 'build') })
+    }
+    symlinkSync(join(ROOT, 'node_modules'), join(folder, 'node_modules'))
+    const flag = `-fsanitize=${sanitizer} -fno-sanitize-recover=all`
+    const flags = { CXXFLAGS: `${flag} -g -fno-omit-frame-pointer`, LDFLAGS: flag, JOBS: String(availableParallelism()) }
+    await run(process.execPath, ['native/build.js', '--tests=1'], { cwd: folder, env: { ...process.env, ...flags } })
+    const preload = await Promise.all(libraries.map(async name => (await run('g++', [`-print-file-name=${name}`])).trim()))
+    const environment = { ...process.env, ...options, LD_PRELOAD: preload.join(' '), NODE_OPTIONS: '', TAP_TIMEOUT: '300' }
+    for (const test of TESTS) {
+      await run(process.execPath, ['--expose-gc', join(folder, `dist/test/double/${test}.test.js`)], { cwd: folder, env: environment })
+    }
+  } finally {
+    rmSync(folder, { recursive: true })
+  }
+}
