@@ -3,12 +3,10 @@ import { execFile, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { createReadStream } from 'node:fs'
 import http from 'node:http'
-import http2 from 'node:http2'
 import { createServer } from 'node:net'
 import type { AddressInfo, Socket } from 'node:net'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
-import type { Readable } from 'node:stream'
 import { buffer } from 'node:stream/consumers'
 import type { TLSSocket, TlsOptions } from 'node:tls'
 import { promisify } from 'node:util'
@@ -71,20 +69,6 @@ t.test('inject()', async t => {
     t.strictSame(app.ktls.stats().fallbacks, { inject: 1 })
   }
   t.match(await secure.decisions(1), [{ path: 'node', reason: 'inject', version: null }])
-})
-
-t.test('HTTP/2, and HTTP/1.1 on the same server', async t => {
-  const { app, origin, decisions } = await startServer(t, { ktls: {}, http2: true, setup: routes })
-  const session = http2.connect(origin, { rejectUnauthorized: false })
-  for (const path of ['/file', '/json']) {
-    const body = await buffer(session.request({ ':path': path }).end() as Readable)
-    t.equal(sha256(body), path === '/file' ? file.sha256 : sha256('{}'))
-    t.match(await decisions(1), [{ path: 'node', reason: 'http2', version: 'TLSv1.3' }])
-  }
-  session.close()
-  t.equal((await request(`${origin}/file`)).sha256, file.sha256)
-  t.match(await decisions(1), [{ path: 'sendfile', reason: null }])
-  t.match(app.ktls.stats().connections, { seen: 2, promoted: 1 })
 })
 
 const SUITES: ReadonlyArray<{ name: string, tls: TlsOptions, reason: FallbackReason, cipher: RegExp }> = [

@@ -1,9 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { Readable } from 'node:stream'
-import type { Duplex } from 'node:stream'
 import t from 'tap'
 import { Client } from 'undici'
-import { get, receive } from '../support/client'
 import { makeFile, makeFolder, sha256 } from '../support/files'
 import { kernelPromotions } from '../support/kernel'
 import { serveFolder } from '../support/static'
@@ -54,28 +52,4 @@ t.test('one connection carries many replies of every kind', async t => {
       t.ok(warnings.every(({ msg }) => msg === 'as planned'), 'nothing else in the log')
     })
   }
-})
-
-t.test('an upgraded protocol on a promoted connection', async t => {
-  const folder = makeFolder(t)
-  const file = makeFile(folder, 100_000)
-  const { app, port, decisions } = await serveFolder(t, folder, { ktls: {} })
-  app.server.on('upgrade', (_request, socket: Duplex) => {
-    socket.write('HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: echo\r\n\r\n')
-    socket.pipe(socket)
-  })
-  const before = kernelPromotions()
-  const client = await get(port, `/${file.name}`)
-  await decisions(1)
-  const sent = randomBytes(3_000_000)
-  client.tls.write('GET / HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: echo\r\n\r\n')
-  client.tls.end(sent)
-  const { head, body, clean } = await receive(client)
-  t.match(head, /^HTTP\/1.1 200/)
-  t.equal(sha256(body.subarray(0, file.size)), file.sha256)
-  const upgraded = body.subarray(file.size)
-  t.match(upgraded.subarray(0, 12).toString(), 'HTTP/1.1 101')
-  t.equal(sha256(upgraded.subarray(upgraded.indexOf('\r\n\r\n') + 4)), sha256(sent))
-  t.ok(clean)
-  t.equal(kernelPromotions() - before, 1)
 })

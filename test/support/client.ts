@@ -14,15 +14,57 @@ export interface RawClient {
   readonly records: RecordWatch
 }
 
-/** A TLS client that has sent `GET path` and reads nothing by itself. */
-export async function get (port: number, path: string, headers: readonly string[] = [], options: ConnectionOptions = {}): Promise<RawClient> {
+/** A TLS client that reads nothing by itself. */
+export async function open (port: number, options: ConnectionOptions = {}): Promise<RawClient> {
   const tcp = connectTcp(port, '127.0.0.1')
   const records = new RecordWatch()
   const tls = connectTls({ socket: watched(tcp, records), rejectUnauthorized: false, ...options })
   tls.on('error', () => {})
   await once(tls, 'secureConnect')
-  tls.write(['GET ' + path + ' HTTP/1.1', 'Host: localhost', ...headers, '', ''].join('\r\n'))
   return { tls, tcp, records }
+}
+
+/** A client that has sent `GET path`. */
+export async function get (port: number, path: string, headers: readonly string[] = [], options: ConnectionOptions = {}): Promise<RawClient> {
+  const client = await open(port, options)
+  send(client, `GET ${path} HTTP/1.1`, 'Host: localhost', ...headers)
+  return client
+}
+
+/** Sends the lines of a request, and the empty one after them. */
+export function send ({ tls }: RawClient, ...lines: readonly string[]): void {
+  tls.write([...lines, '', ''].join('\r\n'))
+}
+
+export interface Reply {
+  readonly head: string
+  readonly body: Buffer
+  readonly sha256: string
+}
+
+/** Reads one reply; without Content-Length it has no body. What follows stays in the stream. */
+export async function readReply ({ tls }: RawClient): Promise<Reply> {
+  const readTo = async (size: (bytes: Buffer) => number): Promise<Buffer> => {
+    const chunks: Buffer[] = []
+    for (let have = 0, wanted = -1; ;) {
+      const chunk: Buffer | null = tls.read()
+      if (chunk === null) {
+        await once(tls, 'readable')
+        continue
+      }
+      chunks.push(chunk)
+      have += chunk.length
+      if (wanted < 0) wanted = size(Buffer.concat(chunks))
+      if (wanted < 0 || have < wanted) continue
+      const bytes = Buffer.concat(chunks)
+      if (have > wanted) tls.unshift(bytes.subarray(wanted))
+      return bytes.subarray(0, wanted)
+    }
+  }
+  const head = (await readTo(bytes => bytes.includes('\r\n\r\n') ? bytes.indexOf('\r\n\r\n') + 4 : -1)).toString('latin1')
+  const length = Number(/^content-length: (\d+)\r$/im.exec(head)?.[1] ?? 0)
+  const body = length === 0 ? Buffer.alloc(0) : await readTo(() => length)
+  return { head, body, sha256: sha256(body) }
 }
 
 /** The TCP connection as a stream that shows what passes; Node's TLS hides the socket it is given. */

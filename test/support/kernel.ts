@@ -3,10 +3,11 @@ import { servers } from './server'
 
 /**
  * Sockets to which the kernel has given a software transmit key, since boot.
- * The host double has no such counter: there the plugin's own stands in.
+ * The host double has no such counter: there the plugin's own stands in, with
+ * those `elsewhere`, that other threads and processes tell of.
  */
-export function kernelPromotions (): number {
-  if (usesDouble()) return servers.reduce((sum, { ktls }) => sum + (ktls?.stats().connections.promoted ?? 0), 0)
+export function kernelPromotions (elsewhere = 0): number {
+  if (usesDouble()) return elsewhere + servers.reduce((sum, { ktls }) => sum + (ktls?.stats().connections.promoted ?? 0), 0)
   const match = /^TlsTxSw\s+(\d+)$/m.exec(readFileSync('/proc/net/tls_stat', 'latin1'))
   return Number(match![1])
 }

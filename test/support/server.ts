@@ -29,11 +29,14 @@ export interface ServerOptions {
   readonly host?: string
 }
 
-/** All that were started in this process. */
+/** Ends what it started: a test, or a worker that stands for itself. */
+export type Owner = Pick<Tap.Test, 'teardown'>
+
+/** All that were started in this thread. */
 export const servers: FastifyInstance[] = []
 
 /** A Fastify server over HTTPS on a free port of the loopback interface. */
-export async function startServer (t: Tap.Test, options: ServerOptions): Promise<TestServer> {
+export async function startServer (t: Owner, options: ServerOptions): Promise<TestServer> {
   const finished = new PassThrough({ objectMode: true, highWaterMark: 1e6 })
   const iterator: AsyncIterator<Decision> = finished[Symbol.asyncIterator]()
   const warnings: TestServer['warnings'] = []

@@ -1,9 +1,9 @@
 import fastifyStatic from '@fastify/static'
 import { startServer } from './server'
-import type { ServerOptions, TestServer } from './server'
+import type { Owner, ServerOptions, TestServer } from './server'
 
 /** A server that serves a folder at its root with @fastify/static. */
-export function serveFolder (t: Tap.Test, folder: string, options: ServerOptions): Promise<TestServer> {
+export function serveFolder (t: Owner, folder: string, options: ServerOptions): Promise<TestServer> {
   return startServer(t, {
     ...options,
     setup: async app => {

@@ -1,0 +1,155 @@
+import { createReadStream } from 'node:fs'
+import type { FastifyInstance } from 'fastify'
+import t from 'tap'
+import { get, open, readReply, receive, send } from '../support/client'
+import type { RawClient } from '../support/client'
+import { makeFile, makeFolder, openCount, sha256 } from '../support/files'
+import { kernelPromotions } from '../support/kernel'
+import { serveFolder } from '../support/static'
+import { until } from '../support/wait'
+
+const folder = makeFolder(t)
+const file = makeFile(folder, 300_000)
+const large = makeFile(folder, 20_000_001)
+const SENDFILE = { path: 'sendfile', reason: null, offloaded: true }
+const UPLOAD = Buffer.alloc(900_000, 'upload ')
+
+/** Routes that answer an upload by its hash or by the file. */
+function takeUploads (app: FastifyInstance): void {
+  app.addContentTypeParser('application/octet-stream', { parseAs: 'buffer' }, (_request, body, done) => done(null, body))
+  const received = (body: unknown) => sha256(body as Buffer)
+  app.post('/hash', async request => received(request.body))
+  app.post('/file', (request, reply) => reply.header('x-upload', received(request.body)).send(createReadStream(file.path)))
+}
+
+function sendUploadHead (client: RawClient, path: string, ...headers: readonly string[]): void {
+  send(client, `POST ${path} HTTP/1.1`, 'Host: localhost', 'Content-Type: application/octet-stream', `Content-Length: ${UPLOAD.length}`, ...headers)
+}
+
+t.test('Expect: 100-continue', async t => {
+  for (const first of [`/${file.name}`, undefined]) {
+    await t.test(first === undefined ? 'before the promotion' : 'on a promoted connection', async t => {
+      const { port, decisions } = await serveFolder(t, folder, { ktls: {}, setup: takeUploads })
+      const before = kernelPromotions()
+      const client = await open(port)
+      if (first !== undefined) {
+        send(client, `GET ${first} HTTP/1.1`, 'Host: localhost')
+        t.equal((await readReply(client)).sha256, file.sha256)
+        t.match(await decisions(1), [SENDFILE])
+      }
+      const upload = async (path: string) => {
+        sendUploadHead(client, path, 'Expect: 100-continue')
+        t.match((await readReply(client)).head, /^HTTP\/1.1 100 Continue\r\n\r\n$/)
+        client.tls.write(UPLOAD)
+        return readReply(client)
+      }
+      const reply = await upload('/file')
+      t.equal(reply.sha256, file.sha256)
+      t.match(reply.head, `x-upload: ${sha256(UPLOAD)}`)
+      t.equal((await upload('/hash')).body.toString(), sha256(UPLOAD))
+      t.match(await decisions(2), [SENDFILE, { path: 'write' }])
+      t.equal(kernelPromotions() - before, 1)
+
+      sendUploadHead(client, '/hash', 'Expect: something else', 'Connection: close')
+      const { head, clean } = await receive(client)
+      t.match(head, 'HTTP/1.1 417 Expectation Failed')
+      t.ok(clean)
+    })
+  }
+})
+
+t.test('HTTP/1.0', async t => {
+  const { port, decisions } = await serveFolder(t, folder, {
+    ktls: {},
+    setup: app => {
+      // Without Content-Length: there the end of the body is that of the connection.
+      app.get('/endless', async (_request, reply) => {
+        reply.hijack()
+        reply.raw.write(UPLOAD)
+        reply.raw.end(UPLOAD)
+      })
+    }
+  })
+  const before = kernelPromotions()
+  await t.test('one request a connection', async t => {
+    const client = await open(port)
+    send(client, `GET /${file.name} HTTP/1.0`)
+    const { head, sha256, clean } = await receive(client)
+    t.match(head, /^connection: close\r$/im)
+    t.equal(sha256, file.sha256)
+    t.ok(clean)
+    t.match(await decisions(1), [SENDFILE])
+  })
+  for (const last of [`/${file.name}`, '/endless']) {
+    await t.test(`kept alive, up to ${last === '/endless' ? 'a reply of unknown length' : 'a request that does not ask for it'}`, async t => {
+      const client = await open(port)
+      for (let i = 0; i < 2; i++) {
+        send(client, `GET /${file.name} HTTP/1.0`, 'Connection: keep-alive')
+        const reply = await readReply(client)
+        t.match(reply.head, /^connection: keep-alive\r$/im)
+        t.equal(reply.sha256, file.sha256)
+      }
+      send(client, `GET ${last} HTTP/1.0`, ...(last === '/endless' ? ['Connection: keep-alive'] : []))
+      const { head, sha256: hash, clean } = await receive(client)
+      t.notMatch(head, /chunked/i)
+      t.equal(hash, last === '/endless' ? sha256(Buffer.concat([UPLOAD, UPLOAD])) : file.sha256)
+      t.ok(clean)
+      t.match(await decisions(2), [SENDFILE, SENDFILE])
+      t.match(await decisions(1), [{ path: last === '/endless' ? null : 'sendfile' }])
+    })
+  }
+  t.equal(kernelPromotions() - before, 3)
+})
+
+t.test('requests that arrive while a file is being sent', async t => {
+  const arrived: string[] = []
+  const { app, port, decisions } = await serveFolder(t, folder, {
+    ktls: {},
+    setup: app => {
+      takeUploads(app)
+      app.addHook('preHandler', async request => { arrived.push(request.url) })
+      app.get('/json', async () => ({ hello: 'world' }))
+    }
+  })
+  const before = kernelPromotions()
+  const client = await get(port, `/${large.name}`)
+  await until(() => app.ktls.stats().bytes.sendfile > 0)
+  send(client, 'GET /json HTTP/1.1', 'Host: localhost')
+  await until(() => arrived.includes('/json'))
+  sendUploadHead(client, '/hash')
+  client.tls.write(UPLOAD)
+  await until(() => arrived.includes('/hash'))
+  send(client, `GET /${file.name} HTTP/1.1`, 'Host: localhost')
+  await until(() => arrived.includes(`/${file.name}`))
+  t.ok(app.ktls.stats().bytes.sendfile < large.size, 'the first is still under way')
+  sendUploadHead(client, '/file', 'Connection: close')
+  client.tls.write(UPLOAD)
+
+  t.equal((await readReply(client)).sha256, large.sha256)
+  t.equal((await readReply(client)).body.toString(), '{"hello":"world"}')
+  t.equal((await readReply(client)).body.toString(), sha256(UPLOAD))
+  t.equal((await readReply(client)).sha256, file.sha256)
+  const { head, sha256: hash, clean } = await receive(client)
+  t.match(head, `x-upload: ${sha256(UPLOAD)}`)
+  t.equal(hash, file.sha256)
+  t.ok(clean)
+  t.match(await decisions(5), [SENDFILE, { path: 'write' }, { path: 'write' }, SENDFILE, SENDFILE])
+  t.equal(kernelPromotions() - before, 1)
+})
+
+t.test('a client that ends its own side while a file is being sent', async t => {
+  const { app, port, decisions } = await serveFolder(t, folder, { ktls: {} })
+  const before = kernelPromotions()
+  const client = await get(port, `/${large.name}`)
+  await until(() => app.ktls.stats().bytes.sendfile > 0)
+  send(client, `GET /${file.name} HTTP/1.1`, 'Host: localhost')
+  client.tls.end()
+  t.equal((await readReply(client)).sha256, large.sha256)
+  // Node gives up what has not been written when it reads the client's end.
+  const second = await receive(client)
+  t.ok([file.sha256, sha256('')].includes(second.sha256), 'the next one comes whole or not at all')
+  t.ok(second.clean)
+  t.match(await decisions(2), [SENDFILE, {}])
+  await until(() => app.ktls.stats().connections.open === 0 && openCount(file.path) + openCount(large.path) === 0)
+  t.equal(kernelPromotions() - before, 1)
+})

@@ -1,0 +1,107 @@
+import { randomBytes } from 'node:crypto'
+import { once } from 'node:events'
+import type { IncomingMessage } from 'node:http'
+import type { Duplex } from 'node:stream'
+import { buffer } from 'node:stream/consumers'
+import type { TLSSocket } from 'node:tls'
+import websocket from '@fastify/websocket'
+import t from 'tap'
+import { WebSocket } from 'ws'
+import { get, readReply, send } from '../support/client'
+import { makeFile, makeFolder, sha256 } from '../support/files'
+import { kernelPromotions } from '../support/kernel'
+import { serveFolder } from '../support/static'
+
+const folder = makeFolder(t)
+const file = makeFile(folder, 100_000)
+
+const PROTOCOLS = [
+  { event: 'upgrade', request: ['GET / HTTP/1.1', 'Host: localhost', 'Connection: Upgrade', 'Upgrade: echo'], reply: ['HTTP/1.1 101 Switching Protocols', 'Connection: Upgrade', 'Upgrade: echo'] },
+  { event: 'connect', request: ['CONNECT other.test:443 HTTP/1.1', 'Host: other.test:443'], reply: ['HTTP/1.1 200 Connection Established'] }
+] as const
+
+for (const { event, request, reply } of PROTOCOLS) {
+  t.test(`'${event}' on a promoted connection`, async t => {
+    const { app, port } = await serveFolder(t, folder, { ktls: {} })
+    app.server.on(event, (_request: IncomingMessage, socket: Duplex, head: Buffer) => {
+      socket.write([...reply, '', ''].join('\r\n'))
+      socket.write(head)
+      socket.pipe(socket)
+    })
+    const before = kernelPromotions()
+    const client = await get(port, `/${file.name}`)
+    t.equal((await readReply(client)).sha256, file.sha256)
+    // The first bytes come with the request, the others after its reply.
+    const sent = [randomBytes(1000), randomBytes(3_000_000)] as const
+    client.tls.cork()
+    send(client, ...request)
+    client.tls.write(sent[0])
+    client.tls.uncork()
+    t.match((await readReply(client)).head, reply[0])
+    client.tls.end(sent[1])
+    t.equal(sha256(await buffer(client.tls)), sha256(Buffer.concat(sent)))
+    t.ok(client.records.endsWithAlert(), 'close_notify came')
+    t.equal(kernelPromotions() - before, 1)
+  })
+}
+
+interface Closed {
+  readonly code: number
+  readonly reason: string
+}
+
+async function closed (socket: WebSocket): Promise<Closed> {
+  const [code, reason] = await once(socket, 'close') as [number, Buffer]
+  return { code, reason: reason.toString() }
+}
+
+const TEXT = 'text, of more than one byte a character: äöü €'
+const CLOSE: Closed = { code: 4001, reason: 'all said' }
+
+for (const closes of ['client', 'server'] as const) {
+  t.test(`WebSocket on a promoted connection, closed by the ${closes}`, async t => {
+    const pushed = [randomBytes(2_000_000), randomBytes(1), randomBytes(3_000_001)]
+    const ends: Array<Promise<Closed>> = []
+    const { app, port, decisions } = await serveFolder(t, folder, {
+      ktls: {},
+      setup: async app => {
+        await app.register(websocket)
+        app.get('/socket', { websocket: true }, (socket, request) => {
+          t.equal((request.raw.socket as TLSSocket).getProtocol(), 'TLSv1.3')
+          ends.push(closed(socket))
+          // Both ways at a time: unasked and as an echo.
+          for (const message of pushed) socket.send(message)
+          socket.on('message', (data: Buffer, isBinary: boolean) => {
+            if (isBinary || data.toString() === TEXT) socket.send(data, { binary: isBinary })
+            else socket.close(CLOSE.code, CLOSE.reason)
+          })
+        })
+      }
+    })
+    const before = kernelPromotions()
+    const client = await get(port, `/${file.name}`)
+    t.equal((await readReply(client)).sha256, file.sha256)
+    t.match(await decisions(1), [{ path: 'sendfile', offloaded: true }])
+
+    const socket = new WebSocket(`wss://127.0.0.1:${port}/socket`, { createConnection: () => client.tls })
+    const echoed = [randomBytes(4_000_000), randomBytes(70_000), randomBytes(2_500_003)]
+    const got: string[] = []
+    socket.on('message', (data: Buffer, isBinary) => {
+      got.push(isBinary ? sha256(data) : data.toString())
+      if (got.length < pushed.length + echoed.length + 1) return
+      if (closes === 'client') socket.close(CLOSE.code, CLOSE.reason)
+      else socket.send('close')
+    })
+    const end = closed(socket)
+    await once(socket, 'open')
+    for (const message of echoed) socket.send(message)
+    socket.send(TEXT)
+    t.strictSame(await end, CLOSE)
+    t.strictSame(await Promise.all(ends), [CLOSE])
+    t.strictSame(got.slice(0, pushed.length), pushed.map(sha256), 'what the server sent by itself')
+    t.strictSame(got.slice(pushed.length), [...echoed.map(sha256), TEXT], 'what it sent back')
+    t.ok(client.records.endsWithAlert(), 'close_notify came')
+    t.match(app.ktls.stats().connections, { seen: 1, promoted: 1 })
+    t.equal(kernelPromotions() - before, 1)
+  })
+}
