@@ -20,6 +20,11 @@ std::atomic<uint64_t> record_limit{1 << 24};
 RecordStream::RecordStream(UniqueFd socket, Start start)
     : socket_(std::move(socket)), start_(std::move(start)), at_most_(start_.sequence) {}
 
+void RecordStream::Close() {
+  socket_.Reset();
+  start_.keys.reset();
+}
+
 void RecordStream::LimitRecords(uint64_t limit) { record_limit = limit; }
 
 void RecordStream::Count(std::atomic<uint64_t>* counter, ssize_t sent) {

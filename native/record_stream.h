@@ -28,7 +28,7 @@ class RecordStream {
   RecordStream(UniqueFd socket, Start start);
 
   int fd() const { return socket_.get(); }
-  void Close() { socket_.Reset(); }
+  void Close();
 
   // Bytes of plaintext that the kernel has taken; from any thread.
   uint64_t data_bytes() const { return data_bytes_.load(std::memory_order_relaxed); }

@@ -7,7 +7,7 @@ import type { SecureVersion } from 'node:tls'
 import t from 'tap'
 import { certificate } from '../certificate'
 import type { ChildConnections, ChildMessage, ChildOptions } from '../support/child-server'
-import { get } from '../support/client'
+import { open, readReply, send } from '../support/client'
 import { makeFile, makeFolder } from '../support/files'
 import { RecordKeys, SUITES } from '../support/record-client'
 
@@ -68,21 +68,26 @@ async function copies (t: Tap.Test, { version, name, ...options }: Case) {
   const [{ port, rekey }] = await once(child, 'message') as [ChildMessage]
   const needles: Buffer[] = []
   const connection = { minVersion: version, maxVersion: version, ...(options.ciphers && { ciphers: options.ciphers }) }
-  const { tls } = await get(port, `/${name}`, [], connection, line => {
+  const client = await open(port, connection, line => {
     const [label, , hex = ''] = line.toString().trim().split(' ')
     if (label !== 'SERVER_TRAFFIC_SECRET_0' && label !== 'CLIENT_RANDOM') return
     const secret = Buffer.from(hex, 'hex')
     needles.push(secret, Buffer.from(hex))
     if (version === 'TLSv1.3' && options.ciphers === undefined) needles.push(new RecordKeys(SUITES.TLS_AES_256_GCM_SHA384!, secret).key)
   })
-  const bytes = new RegExp(`\\r\\n\\r\\n[^]{${name === file.name ? file.size : json.size}}$`)
-  let reply = ''
-  while (!bytes.test(reply)) reply += (await once(tls, 'data'))[0].toString('latin1')
+  send(client, `GET /${name} HTTP/1.1`, 'Host: localhost')
+  t.match((await readReply(client)).head, '200')
   const { promoted } = await ask(child)
   const [secret, hex, key] = occurrences(child.pid!, needles)
-  tls.destroy()
+  client.tls.destroy()
   while ((await ask(child)).open > 0) continue
-  return { promoted, rekey, secret: secret!, hex: hex!, key: key ?? 0, afterwards: occurrences(child.pid!, needles) }
+  // OpenSSL frees its part some turns of the event loop later.
+  let afterwards = occurrences(child.pid!, needles)
+  for (let i = 0; i < 20 && Math.max(...afterwards) > 0; i++) {
+    await ask(child)
+    afterwards = occurrences(child.pid!, needles)
+  }
+  return { promoted, rekey, secret: secret!, hex: hex!, key: key ?? 0, afterwards }
 }
 
 for (const version of ['TLSv1.2', 'TLSv1.3'] as const) {
@@ -101,7 +106,7 @@ for (const version of ['TLSv1.2', 'TLSv1.3'] as const) {
     if (process.env.KTLS_TEST_DOUBLE !== '1') t.ok(promoted.key <= plain.key, 'the key is in the kernel')
     for (const { hex, afterwards } of [plain, waiting, promoted, refused]) {
       t.equal(hex, 0, 'no line of the key log')
-      t.ok(afterwards.every(count => count === 0), 'nothing is left of a connection')
+      t.strictSame(afterwards, afterwards.map(() => 0), 'nothing is left of a connection')
     }
   })
 }

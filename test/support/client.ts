@@ -14,12 +14,13 @@ export interface RawClient {
   readonly records: RecordWatch
 }
 
-/** A TLS client that reads nothing by itself. */
-export async function open (port: number, options: ConnectionOptions = {}): Promise<RawClient> {
+/** A TLS client that reads nothing by itself. `onKeylog` gets the lines of its key log. */
+export async function open (port: number, options: ConnectionOptions = {}, onKeylog: (line: Buffer) => void = () => {}): Promise<RawClient> {
   const tcp = connectTcp(port, '127.0.0.1')
   const records = new RecordWatch()
   const tls = connectTls({ socket: watched(tcp, records), rejectUnauthorized: false, ...options })
   tls.on('error', () => {})
+  tls.on('keylog', onKeylog)
   await once(tls, 'secureConnect')
   return { tls, tcp, records }
 }
