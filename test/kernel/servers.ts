@@ -61,7 +61,7 @@ t.test('several servers in one process, and other TLS that it begins while it ac
     app.server.on('connection', begin)
   }
   const before = kernelPromotions()
-  const ROUNDS = 5
+  const ROUNDS = 3
   const wrong: TestFile[] = []
   for (let round = 0; round < ROUNDS; round++) {
     await Promise.all(servers.flatMap(({ origin }) => files.map(async file => {
