@@ -86,5 +86,5 @@ t.test('TLS 1.2: a wrong tag', async t => {
   tls.resume()
   tcp.write(Buffer.concat([Buffer.from([23, 3, 3, 0, 40]), Buffer.alloc(40)]))
   const [error] = await once(tls, 'error')
-  t.equal(error.code, 'ERR_SSL_SSLV3_ALERT_BAD_RECORD_MAC')
+  t.match(error.code, /ALERT_BAD_RECORD_MAC$/)
 })
