@@ -34,7 +34,12 @@
         {
           # The addon with a stand-in for the kernel.
           "target_name": "fastify_ktls_double",
-          "sources": ["<@(addon_sources)", "../test/double/kernel_double.cc", "../test/double/record_sealer.cc"]
+          "sources": ["<@(addon_sources)", "../test/double/faults.cc", "../test/double/kernel_double.cc", "../test/double/record_sealer.cc"]
+        },
+        {
+          # The addon whose calls of the real kernel can be made to fail.
+          "target_name": "fastify_ktls_faults",
+          "sources": ["<@(addon_sources)", "../test/double/faults.cc"]
         },
         { "target_name": "heap_info", "sources": ["../test/support/heap_info.cc"] }
       ]

@@ -1,21 +1,19 @@
 import './install'
 import { AsyncLocalStorage } from 'node:async_hooks'
-import { fork } from 'node:child_process'
 import { once } from 'node:events'
 import { createReadStream } from 'node:fs'
 import type { ReadStream } from 'node:fs'
 import type { Socket } from 'node:net'
-import { join } from 'node:path'
 import t from 'tap'
 import { Client } from 'undici'
-import { certificate } from '../certificate'
 import { get, receive } from '../support/client'
 import { makeFile, makeFolder, openCount, sha256 } from '../support/files'
 import { request } from '../support/request'
 import { startServer } from '../support/server'
 import { serveFolder } from '../support/static'
 import { until } from '../support/wait'
-import type { ChildServer, Uncaught } from './child-server'
+import { startChild } from './child'
+import type { Uncaught } from './child-server'
 
 const folder = makeFolder(t)
 const large = makeFile(folder, 8_000_001)
@@ -101,19 +99,9 @@ t.test('a client that asks for much and reads nothing does not hold open many fi
   t.ok(streams.length < 50, 'no more were read')
 })
 
-async function startChild (t: Tap.Test, options: Partial<ChildServer>, environment: Readonly<Record<string, string>> = {}) {
-  const argument: ChildServer = { plugin: true, path: large.path, ...options }
-  const child = fork(join(__dirname, 'child-server.js'), [JSON.stringify(argument)], {
-    env: { ...process.env, ...environment, KTLS_TEST_CERTIFICATE: JSON.stringify(await certificate()) }
-  })
-  t.teardown(() => { child.kill() })
-  const [origin] = await once(child, 'message') as [string]
-  return { child, origin, port: Number(new URL(origin).port) }
-}
-
 t.test('what a write callback throws is an uncaught exception', async t => {
   for (const plugin of [false, true]) {
-    const { child, origin } = await startChild(t, { plugin })
+    const { child, origin } = await startChild(t, { path: large.path, plugin })
     const client = new Client(origin, { connect: { rejectUnauthorized: false } })
     t.teardown(() => client.destroy())
     const message = once(child, 'message') as Promise<[Uncaught]>
@@ -129,7 +117,7 @@ t.test('what a write callback throws is an uncaught exception', async t => {
 t.test('process.exit() after the end of a reply loses nothing of it', async t => {
   for (let round = 0; round < 5; round++) {
     // With a limit the double always holds back the last record, as a kernel can.
-    const { child, port } = await startChild(t, {}, { KTLS_DOUBLE_SEND_LIMIT: '1000000' })
+    const { child, port } = await startChild(t, { path: large.path }, { KTLS_DOUBLE_SEND_LIMIT: '1000000' })
     const exited = once(child, 'exit')
     const { sha256 } = await receive(await get(port, '/exit'))
     t.equal(sha256, large.sha256)

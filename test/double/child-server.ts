@@ -1,12 +1,15 @@
 /*
- * A child process of application.test.ts: a server with or without the plugin,
- * which tells its parent its port and what goes wrong.
+ * A child process (child.ts): a server with or without the plugin, which tells
+ * its parent its port and what goes wrong, and has few descriptors when asked.
  */
 import './install'
-import { createReadStream } from 'node:fs'
+import { closeSync, createReadStream, openSync } from 'node:fs'
 import Fastify from 'fastify'
+import type { Stats } from '../../types/index'
 import { certificate } from '../certificate'
+import { openCount } from '../support/files'
 import { ktls } from '../support/plugin'
+import { until } from '../support/wait'
 
 export interface ChildServer {
   readonly plugin: boolean
@@ -18,6 +21,19 @@ export interface Uncaught {
   readonly uncaught: string
   /** How many connections the kernel had. */
   readonly promoted: number
+}
+
+/** A message to the child: it shall have so many descriptors left when so many connections are open. */
+export interface Leave {
+  readonly left: number
+  readonly open: number
+}
+
+/** The answer. */
+export interface Left {
+  /** How many were left before. */
+  readonly free: number
+  readonly stats: Stats
 }
 
 /** More than the buffers of a connection hold. */
@@ -40,7 +56,29 @@ async function serve ({ plugin, path }: ChildServer): Promise<void> {
   process.on('uncaughtException', ({ message }) => {
     process.send!({ uncaught: message, promoted: plugin ? app.ktls.stats().connections.promoted : 0 } satisfies Uncaught)
   })
+  const held: number[] = []
+  process.on('message', ({ left, open }: Leave) => {
+    // One for looking at what is open.
+    const spare = held.pop()
+    if (spare !== undefined) closeSync(spare)
+    const before = held.length
+    until(() => app.ktls.stats().connections.open === open && openCount(path) === 0).then(() => {
+      takeAll(held)
+      const free = held.length - before - (spare === undefined ? 0 : 1)
+      for (const fd of held.splice(0, left)) closeSync(fd)
+      process.send!({ free, stats: app.ktls.stats() } satisfies Left)
+    })
+  })
   process.send!(await app.listen({ port: 0, host: '127.0.0.1' }))
+}
+
+/** All descriptors that the process may still have. */
+function takeAll (held: number[]): void {
+  try {
+    for (;;) held.push(openSync('/dev/null', 'r'))
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'EMFILE') throw error
+  }
 }
 
 // The parent is gone, and with it whom to tell.

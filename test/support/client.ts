@@ -28,13 +28,22 @@ export async function open (port: number, options: ConnectionOptions = {}, onKey
 /** A client that has sent `GET path`. */
 export async function get (port: number, path: string, headers: readonly string[] = [], options: ConnectionOptions = {}): Promise<RawClient> {
   const client = await open(port, options)
-  send(client, `GET ${path} HTTP/1.1`, 'Host: localhost', ...headers)
+  client.tls.write(requestOf(path, headers))
   return client
+}
+
+/** `GET path` as it is sent. */
+export function requestOf (path: string, headers: readonly string[] = []): string {
+  return linesOf([`GET ${path} HTTP/1.1`, 'Host: localhost', ...headers])
+}
+
+function linesOf (lines: readonly string[]): string {
+  return [...lines, '', ''].join('\r\n')
 }
 
 /** Sends the lines of a request, and the empty one after them. */
 export function send ({ tls }: RawClient, ...lines: readonly string[]): void {
-  tls.write([...lines, '', ''].join('\r\n'))
+  tls.write(linesOf(lines))
 }
 
 export interface Reply {

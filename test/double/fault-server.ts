@@ -1,0 +1,50 @@
+import type { FallbackReason, Stats } from '../../types/index'
+import { openDescriptors } from '../support/kernel'
+import { request } from '../support/request'
+import type { ServerOptions, TestServer } from '../support/server'
+import { serveFolder } from '../support/static'
+import { until } from '../support/wait'
+import { arm } from './faults'
+
+export interface FaultServer extends TestServer {
+  /** Until all connections are closed, with every descriptor of theirs. */
+  idle (): Promise<void>
+  /** What the server has to say of what happened meanwhile. */
+  account (): () => Account
+}
+
+export interface Account {
+  readonly fallbacks: FallbackReason[]
+  /** 'log': the plugin's warning; 'clientError': the server's event, as for errors of Node's own writes. */
+  readonly told: Array<'log' | 'clientError'>
+}
+
+/** A server that has sent `url`: the sender thread's own descriptors are there. */
+export async function startFaultServer (t: Tap.Test, folder: string, url: string, setup: NonNullable<ServerOptions['setup']>): Promise<FaultServer> {
+  const server = await serveFolder(t, folder, { ktls: {}, setup })
+  const { app, origin, warnings } = server
+  let clientErrors = 0
+  app.server.on('clientError', () => { clientErrors++ })
+  arm()
+  await request(origin + url)
+  const closed = () => app.ktls.stats().connections.open === 0 && !process.getActiveResourcesInfo().includes('TCPSocketWrap')
+  await until(closed)
+  const descriptors = openDescriptors().length
+  return {
+    ...server,
+    idle: () => until(() => closed() && openDescriptors().length === descriptors),
+    account: () => {
+      const [stats, logged, errors] = [app.ktls.stats(), warnings.length, clientErrors]
+      return () => ({
+        fallbacks: grown(stats, app.ktls.stats()),
+        told: [...(warnings.length > logged ? ['log'] as const : []), ...(clientErrors > errors ? ['clientError'] as const : [])]
+      })
+    }
+  }
+}
+
+/** The reasons, other than that a reply has no file, that have been counted. */
+function grown (before: Stats, after: Stats): FallbackReason[] {
+  const reasons = Object.keys(after.fallbacks) as FallbackReason[]
+  return reasons.filter(reason => reason !== 'payload-not-a-file' && after.fallbacks[reason] !== before.fallbacks[reason])
+}

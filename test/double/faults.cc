@@ -1,0 +1,213 @@
+// Makes one call of the table of native/syscalls.h fail, or take less than it
+// was given, in front of the kernel or its double: whatever is in the table when
+// a test asks for it first.
+//
+// A test reaches it as the addon's export `faults`. The addon's own registration
+// is a symbol that Node looks up; one made by a constructor comes before it.
+#include <napi.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstdint>
+#include <mutex>
+#include <optional>
+#include <vector>
+
+#include "../../native/syscalls.h"
+
+// addon.cc's.
+extern "C" napi_value NAPI_MODULE_INITIALIZER(napi_env env, napi_value exports);
+
+namespace fastify_ktls_faults {
+
+namespace {
+
+using fastify_ktls::sys;
+
+constexpr int kSolTls = 282;
+constexpr int kTcpUlp = 31;
+
+// In the order of POINTS in faults.ts.
+enum Point {
+  kUlp,
+  kTlsTx,
+  kTcpInfo,
+  kKeyOut,
+  kSocketError,
+  kSendData,
+  kSendRecord,
+  kSendFile,
+  kShutdown,
+  kClose,
+  kDuplicate,
+  kUnacknowledged,
+  kEpollCtl,
+  kPointCount,
+};
+
+// In the order of ACTIONS in faults.ts. kError: `value` is the errno. kTake: at
+// most so many bytes. kHalf: half of them. kGone: the connection is over.
+enum Action { kError, kTake, kHalf, kGone };
+
+struct Fault {
+  Point point;
+  uint32_t first, last;  // calls since Arm(), counted from 1
+  Action action;
+  int value;
+};
+
+fastify_ktls::Syscalls next;
+
+std::mutex mutex;  // guards the next three
+std::vector<Fault> faults;
+uint32_t calls[kPointCount];
+uint32_t fired[kPointCount];
+
+std::optional<Fault> Count(Point point) {
+  std::lock_guard<std::mutex> lock(mutex);
+  const uint32_t call = ++calls[point];
+  for (const Fault& fault : faults) {
+    if (fault.point != point || call < fault.first || call > fault.last) continue;
+    fired[point]++;
+    return fault;
+  }
+  return std::nullopt;
+}
+
+bool IsError(const std::optional<Fault>& fault) { return fault && fault->action == kError; }
+
+int Fail(const Fault& fault) {
+  errno = fault.value;
+  return -1;
+}
+
+size_t Less(const Fault& fault, size_t size) {
+  return fault.action == kHalf ? size / 2 : std::min(size, static_cast<size_t>(fault.value));
+}
+
+int SetOption(int fd, int level, int name, const void* value, socklen_t length) {
+  std::optional<Fault> fault;
+  if (level == IPPROTO_TCP && name == kTcpUlp) fault = Count(kUlp);
+  if (level == kSolTls) fault = Count(kTlsTx);
+  return fault ? Fail(*fault) : next.setsockopt(fd, level, name, value, length);
+}
+
+int GetOption(int fd, int level, int name, void* value, socklen_t* length) {
+  const Point point = level == kSolTls ? kKeyOut : level == SOL_SOCKET ? kSocketError : kTcpInfo;
+  const std::optional<Fault> fault = Count(point);
+  if (IsError(fault)) return Fail(*fault);
+  const int result = next.getsockopt(fd, level, name, value, length);
+  if (!fault || result != 0) return result;
+  if (fault->action == kGone && point == kTcpInfo)
+    static_cast<tcp_info*>(value)->tcpi_state = TCP_CLOSE;
+  if (fault->action == kGone && point == kSocketError) *static_cast<int*>(value) = ECONNRESET;
+  if (fault->action == kTake) *length = static_cast<socklen_t>(fault->value);
+  return result;
+}
+
+ssize_t SendMessage(int fd, const msghdr* message, int flags) {
+  const std::optional<Fault> fault = Count(message->msg_controllen > 0 ? kSendRecord : kSendData);
+  if (IsError(fault)) return Fail(*fault);
+  iovec part = message->msg_iov[0];
+  if (!fault || part.iov_len < 2) return next.sendmsg(fd, message, flags);
+  part.iov_len = Less(*fault, part.iov_len);
+  msghdr shorter = *message;
+  shorter.msg_iov = &part;
+  shorter.msg_iovlen = 1;
+  // What the kernel had no room for would have been of the same record.
+  return next.sendmsg(fd, &shorter, flags | MSG_MORE);
+}
+
+ssize_t SendFile(int out, int in, off_t* offset, size_t count) {
+  const std::optional<Fault> fault = Count(kSendFile);
+  if (IsError(fault)) return Fail(*fault);
+  if (fault) count = Less(*fault, count);
+  return count == 0 ? 0 : next.sendfile(out, in, offset, count);
+}
+
+int ShutDown(int fd, int how) {
+  const std::optional<Fault> fault = Count(kShutdown);
+  return fault ? Fail(*fault) : next.shutdown(fd, how);
+}
+
+// Closes whatever it returns, as on Linux (man 2 close).
+int Close(int fd) {
+  const std::optional<Fault> fault = Count(kClose);
+  const int result = next.close(fd);
+  return fault ? Fail(*fault) : result;
+}
+
+int Duplicate(int fd) {
+  const std::optional<Fault> fault = Count(kDuplicate);
+  return fault ? Fail(*fault) : next.duplicate(fd);
+}
+
+int Unacknowledged(int fd, int* bytes) {
+  const std::optional<Fault> fault = Count(kUnacknowledged);
+  return fault ? Fail(*fault) : next.unacknowledged(fd, bytes);
+}
+
+int EpollCtl(int epoll, int operation, int fd, epoll_event* event) {
+  const std::optional<Fault> fault = Count(kEpollCtl);
+  return fault ? Fail(*fault) : next.epoll_ctl(epoll, operation, fd, event);
+}
+
+void Install() {
+  static std::once_flag once;
+  std::call_once(once, [] {
+    next = sys;
+    sys = {SetOption, GetOption, SendMessage,    SendFile, ShutDown,
+           Close,     Duplicate, Unacknowledged, EpollCtl};
+  });
+}
+
+// arm([[point, first, last, action, value], ...]): these and no others, counting anew.
+void Arm(const Napi::CallbackInfo& info) {
+  Install();
+  const auto list = info[0].As<Napi::Array>();
+  std::lock_guard<std::mutex> lock(mutex);
+  faults.clear();
+  std::fill(calls, calls + kPointCount, 0);
+  std::fill(fired, fired + kPointCount, 0);
+  for (uint32_t i = 0; i < list.Length(); i++) {
+    const auto fault = Napi::Value(list.Get(i)).As<Napi::Array>();
+    const auto number = [&](uint32_t index) {
+      return Napi::Value(fault.Get(index)).As<Napi::Number>().Uint32Value();
+    };
+    faults.push_back({static_cast<Point>(number(0)), number(1), number(2),
+                      static_cast<Action>(number(3)), static_cast<int>(number(4))});
+  }
+}
+
+Napi::Value ToArray(Napi::Env env, const uint32_t (&counts)[kPointCount]) {
+  Napi::Array array = Napi::Array::New(env);
+  std::lock_guard<std::mutex> lock(mutex);
+  for (uint32_t i = 0; i < kPointCount; i++) array.Set(i, counts[i]);
+  return array;
+}
+
+// calls(): how often each point was called since; fired(): how often it met a fault.
+Napi::Value Calls(const Napi::CallbackInfo& info) { return ToArray(info.Env(), calls); }
+Napi::Value Fired(const Napi::CallbackInfo& info) { return ToArray(info.Env(), fired); }
+
+napi_value Init(napi_env env, napi_value exports) {
+  exports = NAPI_MODULE_INITIALIZER(env, exports);
+  Napi::Object injector = Napi::Object::New(env);
+  injector.Set("arm", Napi::Function::New(env, Arm, "arm"));
+  injector.Set("calls", Napi::Function::New(env, Calls, "calls"));
+  injector.Set("fired", Napi::Function::New(env, Fired, "fired"));
+  Napi::Object(env, exports).Set("faults", injector);
+  return exports;
+}
+
+[[gnu::constructor]] void Register() {
+  static napi_module module = {NAPI_MODULE_VERSION, 0,       __FILE__, Init,
+                               "fastify_ktls",      nullptr, {nullptr}};
+  napi_module_register(&module);
+}
+
+}  // namespace
+
+}  // namespace fastify_ktls_faults
