@@ -1,8 +1,8 @@
+import type { ServerOptions as HttpsOptions } from 'node:https'
 import type { AddressInfo } from 'node:net'
 import { PassThrough } from 'node:stream'
-import type { TlsOptions } from 'node:tls'
 import Fastify from 'fastify'
-import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import type { FastifyInstance, FastifyReply, FastifyRequest, FastifyServerOptions } from 'fastify'
 import type { FastifyKtlsOptions, ReplyDecision } from '../../types/index'
 import { certificate } from '../certificate'
 import { ktls } from './plugin'
@@ -22,7 +22,9 @@ export type Decision = ReplyDecision & { readonly url: string }
 export interface ServerOptions {
   /** `undefined`: the plugin is not registered at all. */
   readonly ktls?: FastifyKtlsOptions
-  readonly tls?: TlsOptions
+  readonly tls?: HttpsOptions
+  /** Fastify's own. */
+  readonly fastify?: Pick<FastifyServerOptions, 'connectionTimeout' | 'forceCloseConnections' | 'keepAliveTimeout' | 'requestTimeout'>
   /** HTTP/2 for the clients that can, HTTP/1.1 for the others. */
   readonly http2?: boolean
   readonly setup?: (app: FastifyInstance) => void | Promise<void>
@@ -46,7 +48,8 @@ export async function startServer (t: Owner, options: ServerOptions): Promise<Te
     logger: {
       level: 'warn',
       stream: { write: (line: string) => { warnings.push(JSON.parse(line)) } }
-    }
+    },
+    ...options.fastify
   }
   const app = (options.http2 === true
     ? Fastify({ ...settings, https: { ...https, allowHTTP1: true }, http2: true })
