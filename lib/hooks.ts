@@ -30,7 +30,7 @@ export interface Offload {
 /** Has file replies sent by the kernel wherever they can be. */
 export function addOffloadHooks (fastify: FastifyInstance, { binding, support, counters, decisions, minSize }: Offload): void {
   const connections = new Connections(fastify, binding, counters)
-  const promoter = new Promoter(support, counters)
+  const promoter = new Promoter(support, counters, fastify.log)
   const connectionOf = (request: FastifyRequest) => connections.of(request.raw.socket as TLSSocket)
 
   const route = (request: FastifyRequest, reply: FastifyReply, payload: unknown) => {

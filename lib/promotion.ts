@@ -1,6 +1,8 @@
 import type { TLSSocket } from 'node:tls'
+import { getSystemErrorName } from 'node:util'
+import type { FastifyBaseLogger } from 'fastify'
 import type { FallbackReason, Support } from '../types/index'
-import type { Session, Transmitter } from './binding'
+import type { Refusal, Session, Transmitter } from './binding'
 import type { Connection } from './connections'
 import { descriptorOf } from './internals'
 import type { Counters } from './stats'
@@ -19,10 +21,13 @@ type Done = (refusal?: FallbackReason) => void
 export class Promoter {
   readonly #support: Support
   readonly #counters: Counters
+  readonly #log: Pick<FastifyBaseLogger, 'warn'>
+  readonly #reported = new Set<string>()
 
-  constructor (support: Support, counters: Counters) {
+  constructor (support: Support, counters: Counters, log: Pick<FastifyBaseLogger, 'warn'>) {
     this.#support = support
     this.#counters = counters
+    this.#log = log
   }
 
   /** Calls `done` with why not; without argument once `connection.transmit` is there. */
@@ -57,12 +62,22 @@ export class Promoter {
     if (session === undefined || fd === undefined) return final(connection, 'not-captured')
     const result = session.promote(fd, this.#support.rekey)
     if ('refusal' in result) {
+      this.#report(result)
       // Descriptors may be there again for the next reply.
       const reason = result.refusal as FallbackReason
       return reason === 'not-ready' || reason === 'no-resources' ? reason : final(connection, reason)
     }
     this.#switch(connection, socket, session, result)
     return undefined
+  }
+
+  /** Says once which system call fails, and how. */
+  #report ({ refusal, call, error }: Refusal): void {
+    if (error === 0) return
+    const message = `fastify-ktls: a connection stays with OpenSSL (${refusal}): ${call} failed with ${getSystemErrorName(error)}`
+    if (this.#reported.has(message)) return
+    this.#reported.add(message)
+    this.#log.warn(message)
   }
 
   #switch (connection: Connection, socket: TLSSocket, session: Session, transmitter: Transmitter): void {

@@ -12,6 +12,9 @@ type Chunk = { chunk: Uint8Array | string, encoding: BufferEncoding }
 
 const ENODATA = -61
 
+/** What sendfile(2) gives for the socket's sake (man 7 tcp, man 7 ip). */
+const CONNECTION_ERRORS = new Set(['ECONNRESET', 'EPIPE', 'ETIMEDOUT', 'EHOSTUNREACH', 'ENETUNREACH'])
+
 /** Empty chunks that stand for a file's bytes on their way through the Writable. */
 const ranges = new WeakMap<Uint8Array, FileRange>()
 
@@ -33,8 +36,8 @@ export function writeFile (socket: TLSSocket, range: FileRange, callback: Callba
 /** Whether a failed write failed for the file's sake, not the client's. */
 export function isFileError (error: Error): boolean {
   if (error instanceof FST_KTLS_FILE_TRUNCATED) return true
-  const { syscall, code } = error as NodeJS.ErrnoException
-  return syscall === 'sendfile' && code !== 'ECONNRESET' && code !== 'EPIPE'
+  const { syscall, code = '' } = error as NodeJS.ErrnoException
+  return syscall === 'sendfile' && !CONNECTION_ERRORS.has(code)
 }
 
 const live = new Map<number, KernelTransmit>()

@@ -8,6 +8,9 @@ namespace {
 
 constexpr size_t kMaxPlaintext = 16384;
 
+// As often the figures are asked for again before the wait for them is given up.
+constexpr int kMaxUnreadable = 8;
+
 // KeyUpdate, update_not_requested (RFC 8446 4.6.3).
 constexpr uint8_t kKeyUpdate[] = {SSL3_MT_KEY_UPDATE, 0, 0, 1, SSL_KEY_UPDATE_NOT_REQUESTED};
 
@@ -64,7 +67,11 @@ int RecordStream::ChangeKey() {
   if (sequence < 0) return static_cast<int>(sequence);
   CryptoInfo info(start_.version, *start_.cipher);
   if (!start_.keys->Next(&info)) return -ENOMEM;
-  if (const int error = EnableTransmit(fd(), info); error != 0) return error;
+  int error;
+  do {
+    error = EnableTransmit(fd(), info);
+  } while (error == -EINTR);
+  if (error != 0) return error;
   earlier_records_ += static_cast<uint64_t>(sequence) - start_.sequence;
   start_.sequence = 0;
   at_most_ = 0;
@@ -83,12 +90,14 @@ bool RecordStream::KeyIsUsedUp() {
 // The kernel can hold back sealed bytes for which TCP has no room, and drops
 // them when the socket is shut down or closed. Plaintext plus the overhead of
 // each record is what TCP must have got.
-bool RecordStream::IsInTcp(uint64_t not_owed) const {
+bool RecordStream::IsInTcp(uint64_t not_owed) {
   const int64_t in_tcp = BytesInTcp(fd());
+  // A connection that is over has nothing to save.
+  if (in_tcp == -ENOTCONN) return true;
   if (in_tcp == -EAGAIN) return false;
   const int64_t sequence = NextSequence(fd(), start_.version, *start_.cipher);
-  // A connection that is over has nothing to save.
-  if (in_tcp < 0 || sequence < 0) return true;
+  if (in_tcp < 0 || sequence < 0) return ++unreadable_ >= kMaxUnreadable;
+  unreadable_ = 0;
   const uint64_t records = earlier_records_ + static_cast<uint64_t>(sequence) - start_.sequence;
   const uint64_t owed = data_bytes() + file_bytes() + control_bytes_ - not_owed +
                         records * RecordOverhead(start_.version, *start_.cipher);

@@ -52,8 +52,8 @@ class RecordStream {
   static void LimitRecords(uint64_t limit);
 
   // Whether TCP has all that the kernel has taken, but for the last
-  // `not_owed` bytes of plaintext, or the connection is over.
-  bool IsInTcp(uint64_t not_owed) const;
+  // `not_owed` bytes of plaintext, or the connection is over, or nobody can tell.
+  bool IsInTcp(uint64_t not_owed);
 
  private:
   void Count(std::atomic<uint64_t>* counter, ssize_t sent);
@@ -65,6 +65,7 @@ class RecordStream {
   uint64_t control_bytes_ = 0;
   uint64_t earlier_records_ = 0;  // sealed under keys before the present one
   uint64_t at_most_;              // upper bound of the present key's sequence
+  int unreadable_ = 0;            // how often in turn the figures could not be read
 };
 
 }  // namespace fastify_ktls

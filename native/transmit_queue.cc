@@ -245,6 +245,8 @@ TransmitQueue::Progress TransmitQueue::WorkRecord(std::unique_ptr<TransmitItem>*
     Fail(error, "sendmsg");
   } else if (is_key_update) {
     ChangeKey();
+  } else {
+    unreported_ = 0;  // an alert is owed with all that comes before it
   }
   return Progress::kIdle;
 }
@@ -374,7 +376,7 @@ void TransmitQueue::Settle(Outcome outcome) {
 bool TransmitQueue::LingerIsOver() {
   int error = 0;
   socklen_t length = sizeof(error);
-  if (sys.getsockopt(stream_.fd(), SOL_SOCKET, SO_ERROR, &error, &length) != 0 || error != 0)
+  if (sys.getsockopt(stream_.fd(), SOL_SOCKET, SO_ERROR, &error, &length) == 0 && error != 0)
     return true;
   const int64_t in_tcp = BytesInTcp(stream_.fd());
   const Clock::time_point now = Clock::now();

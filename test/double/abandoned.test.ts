@@ -85,10 +85,12 @@ interface Row {
 }
 
 const ROWS: readonly Row[] = [
-  { point: 'getsockopt TCP_INFO', effects: ['EACCES', 'at most 100', 'gone'], ends: true },
-  { point: 'SIOCOUTQ', effects: ['EINVAL'], ends: true },
-  { point: 'getsockopt TLS_TX', effects: ['EINVAL'], ends: true },
-  { point: 'getsockopt SO_ERROR', effects: ['EACCES', 'gone'], ends: true },
+  { point: 'getsockopt TCP_INFO', effects: ['EACCES', 'at most 100'] },
+  { point: 'getsockopt TCP_INFO', effects: ['gone'], ends: true },
+  { point: 'SIOCOUTQ', effects: ['EINVAL'] },
+  { point: 'getsockopt TLS_TX', effects: ['EINVAL'] },
+  { point: 'getsockopt SO_ERROR', effects: ['EACCES'] },
+  { point: 'getsockopt SO_ERROR', effects: ['gone'], ends: true },
   { point: 'close', effects: ['EINTR', 'EIO'] }
 ]
 

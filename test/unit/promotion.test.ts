@@ -20,17 +20,18 @@ function refusing (...refusals: FallbackReason[]) {
     getFinished: () => Buffer.alloc(12)
   }
   const asked = { times: 0, forgotten: false }
+  const warnings: unknown[] = []
   const session = {
     matches: () => true,
     forget: () => { asked.forgotten = true },
-    promote: () => ({ refusal: refusals[Math.min(asked.times++, refusals.length - 1)]!, error: 0, call: '' }) satisfies Refusal
+    promote: () => ({ refusal: refusals[Math.min(asked.times++, refusals.length - 1)]!, error: -24, call: 'fcntl' }) satisfies Refusal
   } as unknown as Session
   const connection = new Connection([session])
-  const promoter = new Promoter(support, new Counters())
+  const promoter = new Promoter(support, new Counters(), { warn: (message: unknown) => { warnings.push(message) } })
   const promote = () => new Promise<FallbackReason | undefined>(resolve => {
     promoter.promote(connection, socket as unknown as TLSSocket, resolve)
   })
-  return { asked, connection, promote, socket }
+  return { asked, connection, promote, socket, warnings }
 }
 
 t.test('a connection that is not ready is asked again, a few turns of the event loop long', async t => {
@@ -51,12 +52,13 @@ t.test('nothing is asked of OpenSSL while the socket has bytes to write', async 
 })
 
 t.test('resources may be there again for the next reply', async t => {
-  const { asked, connection, promote } = refusing('no-resources')
+  const { asked, connection, promote, warnings } = refusing('no-resources')
   for (let reply = 1; reply <= 2; reply++) {
     t.equal(await promote(), 'no-resources')
     t.equal(asked.times, reply)
   }
   t.equal(connection.refusal, undefined)
+  t.strictSame(warnings, ['fastify-ktls: a connection stays with OpenSSL (no-resources): fcntl failed with EMFILE'], 'said once')
   t.equal(asked.forgotten, false)
 })
 
