@@ -28,14 +28,18 @@
     { "target_name": "fastify_ktls", "sources": ["<@(addon_sources)"] }
   ],
   "conditions": [
-    # node native/build.js --tests=1: also what the tests need.
-    ["tests==1", {
+    # node native/build.js --tests=1: also what the tests need; --tests=double:
+    # of that the addon with a stand-in for the kernel.
+    ["tests!=0", {
       "targets": [
         {
-          # The addon with a stand-in for the kernel.
           "target_name": "fastify_ktls_double",
           "sources": ["<@(addon_sources)", "../test/double/faults.cc", "../test/double/kernel_double.cc", "../test/double/record_sealer.cc"]
-        },
+        }
+      ]
+    }],
+    ["tests==1", {
+      "targets": [
         {
           # The addon whose calls of the real kernel can be made to fail.
           "target_name": "fastify_ktls_faults",

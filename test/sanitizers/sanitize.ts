@@ -16,7 +16,7 @@ const SANITIZERS = {
 export type Sanitizer = keyof typeof SANITIZERS
 
 /** Tests of the queue, of closing, of key changes, and of the library over them. */
-const TESTS = ['kernel-double', 'keys', 'guards', 'application']
+const TESTS = ['kernel-double', 'keys', 'faults', 'abandoned', 'guards', 'application']
 
 /**
  * Builds the addon with the host double under a sanitizer of the compiler's, in
@@ -32,7 +32,7 @@ export async function sanitize (sanitizer: Sanitizer): Promise<void> {
     symlinkSync(join(ROOT, 'node_modules'), join(folder, 'node_modules'))
     const flag = `-fsanitize=${sanitizer} -fno-sanitize-recover=all`
     const flags = { CXXFLAGS: `${flag} -g -fno-omit-frame-pointer`, LDFLAGS: flag, JOBS: String(availableParallelism()) }
-    await run(process.execPath, ['native/build.js', '--tests=1'], { cwd: folder, env: { ...process.env, ...flags } })
+    await run(process.execPath, ['native/build.js', '--tests=double'], { cwd: folder, env: { ...process.env, ...flags } })
     const preload = await Promise.all(libraries.map(async name => (await run('g++', [`-print-file-name=${name}`])).trim()))
     const environment = { ...process.env, ...options, LD_PRELOAD: preload.join(' '), NODE_OPTIONS: '', TAP_TIMEOUT: '300' }
     for (const test of TESTS) {

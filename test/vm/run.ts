@@ -6,7 +6,7 @@ export function run (file: string, args: readonly string[], options: { cwd?: str
     execFile(file, args, { ...options, maxBuffer: 64 * 1024 * 1024 }, (error, stdout, stderr) => {
       if (error === null) return resolve(stdout)
       const missing = 'code' in error && (error.code as unknown) === 'ENOENT'
-      const detail = missing ? `${file} is not installed on this machine` : stderr.trim() || stdout.trim().slice(-4000) || error.message
+      const detail = missing ? `${file} is not installed on this machine` : stderr.trim() || stdout.trim().slice(-8000) || error.message
       reject(new Error(`${[file, ...args].join(' ')}: ${detail}`, { cause: error }))
     })
   })
