@@ -138,6 +138,17 @@ t.test('operations queue up in order behind a client that does not read', async 
   await destroy(connection)
 })
 
+t.test('an empty write makes no record', async t => {
+  const connection = await connectPromoted(TLS13)
+  const { client, session, transmitter } = connection
+  t.equal(transmitter.send([Buffer.alloc(0)]), true)
+  t.equal(transmitter.send([Buffer.alloc(0), Buffer.from('some'), Buffer.alloc(0)]), true)
+  session.closeNotify()
+  t.equal((await received(client)).toString(), 'some')
+  await closed(transmitter)
+  await destroy(connection)
+})
+
 t.test('shutdown waits for bytes that are held back', async t => {
   const connection = await connectPromoted(TLS12)
   const { client, transmitter } = connection

@@ -1,8 +1,39 @@
 /*
- * The kernel tests of key updates once more, as on a kernel that can rekey;
- * over the double of node-versions.test.ts it cannot.
+ * The kernel tests of key updates once more, as on a kernel that can rekey; over
+ * the double of node-versions.test.ts it cannot. And the key that is refused.
  */
 process.env.KTLS_TEST_DOUBLE = '1'
 process.env.KTLS_DOUBLE_REKEY = '1'
 require('./install')
 require('../kernel/keys')
+import t from 'tap'
+import { makeFile, makeFolder } from '../support/files'
+import { connectRecords } from '../support/record-client'
+import { serveFolder } from '../support/static'
+import { arm, fired } from './faults'
+
+for (const transfer of [false, true]) {
+  t.test(`the kernel refuses the key that was announced, ${transfer ? 'in mid-transfer' : 'idle'}`, async t => {
+    const folder = makeFolder(t)
+    const file = makeFile(folder, 8 << 20)
+    const small = makeFile(folder, 20_000)
+    const { app, port } = await serveFolder(t, folder, { ktls: {} })
+    let errors = 0
+    app.server.on('clientError', () => { errors++ })
+    const client = await connectRecords(port)
+    client.get(`/${small.name}`)
+    t.equal((await client.reply()).sha256, small.sha256)
+    arm({ point: 'setsockopt TLS_TX', effect: 'ENOMEM', call: 1 })
+    client.tcp.pause()
+    if (transfer) client.get(`/${file.name}`)
+    client.updateKey(true)
+    client.tcp.resume()
+    await client.until(() => client.ended)
+    t.equal(fired()['setsockopt TLS_TX'], 1)
+    arm()
+    // A record after it would be under the old key, which the client does not take.
+    t.strictSame([client.keyUpdates, client.alerts], [1, []])
+    t.equal(errors, 1)
+    t.equal(app.ktls.stats().keys.updated, 0)
+  })
+}

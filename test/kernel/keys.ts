@@ -98,6 +98,24 @@ t.test('a client that does not read gets one answer for all that it has asked', 
   t.equal(keys().updated, client.keyUpdates)
 })
 
+t.test('the end to a slow client, after keys were changed', async t => {
+  const { client, rekey, keys } = await promoted(t)
+  if (rekey) {
+    for (let i = 1; i <= 2; i++) {
+      client.updateKey(true)
+      await client.until(() => client.keyUpdates === i)
+    }
+  }
+  client.tcp.pause()
+  client.get(path, 'Connection: close')
+  await until(() => keys().updated === client.keyUpdates)
+  client.tcp.resume()
+  t.equal((await client.reply()).sha256, file.sha256)
+  await client.until(() => client.ended)
+  t.strictSame(client.alerts, [CLOSE_NOTIFY])
+  t.equal(client.keyUpdates, rekey ? 2 : 0)
+})
+
 t.test('a KeyUpdate before the promotion', async t => {
   const { app, port, decisions } = await serveFolder(t, folder, { ktls: {} })
   const before = kernelPromotions()

@@ -5,6 +5,7 @@ import { connect as connectTcp } from 'node:net'
 import type { Socket } from 'node:net'
 import { Duplex } from 'node:stream'
 import { connect as connectTls } from 'node:tls'
+import { requestOf } from './client'
 import { sha256 } from './files'
 
 const HEADER = 5
@@ -132,8 +133,8 @@ export class RecordClient extends EventEmitter<{ progress: [] }> {
     this.tcp.write(record)
   }
 
-  get (path: string): void {
-    this.send(CONTENT.data, Buffer.from(`GET ${path} HTTP/1.1\r\nHost: localhost\r\n\r\n`))
+  get (path: string, ...headers: readonly string[]): void {
+    this.send(CONTENT.data, Buffer.from(requestOf(path, headers)))
   }
 
   updateKey (requested: boolean): void {
