@@ -99,6 +99,7 @@ t.test('mode "off" does nothing', async t => {
   t.match(await served.decisions(1), [off])
   t.strictSame(served.app.ktls.stats(), {
     connections: { seen: 0, promoted: 0, open: 0 },
+    keys: { updated: 0, usedUp: 0 },
     replies: { sendfile: 0, write: 0, node: 0 },
     bytes: { sendfile: 0, write: 0, node: 0 },
     fallbacks: {}
