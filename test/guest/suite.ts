@@ -48,3 +48,6 @@ export async function runSuite (t: Tap.Test, name: string, { kernel, node, scrip
 }
 
 export const KERNEL_TESTS = join(__dirname, '../kernel/run.js')
+
+/** What spoils the guest's network and disk. */
+export const FAULT_TESTS = join(__dirname, '../faults/run.js')

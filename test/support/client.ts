@@ -28,8 +28,12 @@ export async function open (port: number, options: ConnectionOptions = {}, onKey
 /** A client that has sent `GET path`. */
 export async function get (port: number, path: string, headers: readonly string[] = [], options: ConnectionOptions = {}): Promise<RawClient> {
   const client = await open(port, options)
-  client.tls.write(requestOf(path, headers))
+  ask(client, path, headers)
   return client
+}
+
+export function ask ({ tls }: RawClient, path: string, headers: readonly string[] = []): void {
+  tls.write(requestOf(path, headers))
 }
 
 /** `GET path` as it is sent. */

@@ -1,0 +1,144 @@
+import { createReadStream, readFileSync } from 'node:fs'
+import t from 'tap'
+import { get, receive } from '../support/client'
+import { makeDisk } from '../support/disk'
+import type { Disk } from '../support/disk'
+import { makeFile, openCount, sha256 } from '../support/files'
+import { kernelPromotions, openDescriptors } from '../support/kernel'
+import { request } from '../support/request'
+import type { ServerOptions, TestServer } from '../support/server'
+import { serveFolder } from '../support/static'
+import { until } from '../support/wait'
+
+const SIZE = (4 << 20) + 54_321
+const BAD = (2 << 20) + 12_345
+
+let disk: Disk
+
+t.before(async () => {
+  disk = await makeDisk(t, 128)
+  // The sender thread's own descriptors come with the first promotion.
+  const file = makeFile(disk.folder, 100_000)
+  const { origin } = await serveFolder(t, disk.folder, { ktls: {} })
+  await request(`${origin}/${file.name}`)
+})
+
+t.afterEach(() => disk.repair())
+
+const causes = ({ warnings }: TestServer) => warnings.map(({ level, err }) => {
+  const { code, syscall } = err as NodeJS.ErrnoException & { syscall?: string }
+  return { level, code, syscall }
+})
+const WARNED = { level: 40, code: 'EIO', syscall: 'sendfile' }
+
+const CASES = [
+  { name: 'in the middle of a file', at: BAD, version: 'TLSv1.2' },
+  { name: 'in the middle of a file', at: BAD, version: 'TLSv1.3' },
+  { name: 'at the end of a file', at: SIZE - 1, version: 'TLSv1.3' }
+] as const
+
+t.test('a bad block cuts the connection before it', async t => {
+  const bad = makeFile(disk.folder, SIZE, 'bad.bin')
+  const good = makeFile(disk.folder, SIZE + 1, 'good.bin')
+  const bytes = readFileSync(bad.path)
+  for (const { name, at, version } of CASES) {
+    await t.test(`${name}, ${version}`, async t => {
+      const server = await serveFolder(t, disk.folder, { ktls: {} })
+      const { app, port, origin, decisions } = server
+      const [before, promotions] = [openDescriptors().length, kernelPromotions()]
+      await disk.spoil(bad.path, at)
+      const tls = { minVersion: version, maxVersion: version }
+      const [cut, ...others] = await Promise.all([
+        get(port, '/bad.bin', ['Connection: close'], tls).then(receive),
+        request(`${origin}/good.bin`, tls),
+        request(`${origin}/good.bin`, tls)
+      ])
+      t.match(cut.head, 'HTTP/1.1 200')
+      t.match(cut.head, `content-length: ${SIZE}`)
+      t.ok(cut.size > 0 && cut.size <= at, `${cut.size} bytes came`)
+      t.equal(cut.sha256, sha256(bytes.subarray(0, cut.size)), 'and they are the first of the file')
+      t.notOk(cut.clean, 'no close_notify pretends that this was all')
+      t.ok(others.every(({ sha256 }) => sha256 === good.sha256), 'other transfers from the disk go on')
+
+      t.match(await decisions(3), [1, 2, 3].map(() => ({ path: 'sendfile', offloaded: true })))
+      await until(() => app.ktls.stats().connections.open === 0 && openDescriptors().length <= before)
+      t.strictSame(causes(server), [WARNED], 'one warning, with the cause')
+      const { bytes: sent, replies } = app.ktls.stats()
+      t.strictSame(replies, { sendfile: 3, write: 0, node: 0 })
+      t.ok(sent.sendfile >= 2 * good.size + cut.size && sent.sendfile <= 2 * good.size + at, 'counted is what was sent')
+      t.equal(kernelPromotions() - promotions, 3)
+
+      const around = [[0, at - (1 << 20)], [at + (1 << 20), SIZE - 1]] as const
+      for (const [first, last] of around.filter(([first]) => first < SIZE)) {
+        const part = await request(`${origin}/bad.bin`, { headers: { range: `bytes=${first}-${last}` } })
+        t.equal(part.sha256, sha256(bytes.subarray(first, last + 1)), `bytes ${first} to ${last} are still to be had`)
+      }
+      disk.repair()
+      t.equal((await request(`${origin}/bad.bin`)).sha256, bad.sha256, 'the repaired file comes whole')
+    })
+  }
+})
+
+t.test('a bad first block', async t => {
+  const bad = makeFile(disk.folder, SIZE, 'bad.bin')
+  const setup: NonNullable<ServerOptions['setup']> = app => {
+    app.get('/stream', (_request, reply) => reply.send(createReadStream(bad.path)))
+  }
+  const plain = await serveFolder(t, disk.folder, { setup })
+  const server = await serveFolder(t, disk.folder, { ktls: {}, setup })
+  const promotions = kernelPromotions()
+  await disk.spoil(bad.path, 0)
+  for (const path of ['/bad.bin', '/stream']) {
+    const { status, body } = await request(`${plain.origin}${path}`)
+    t.equal(status, 500, 'Node reads before it sends a head')
+    t.match(body.toString(), 'EIO')
+
+    // The head is in the kernel by then, in one record with the first bytes.
+    const cut = await receive(await get(server.port, path, ['Connection: close']))
+    t.equal(cut.head, '', 'the kernel reads as it sends: no reply')
+    t.equal(cut.size, 0)
+    t.notOk(cut.clean)
+    t.match(await server.decisions(1), [{ path: 'sendfile', offloaded: true }])
+  }
+  t.strictSame(causes(server), [WARNED, WARNED])
+  t.equal(kernelPromotions() - promotions, 2)
+  t.equal(server.app.ktls.stats().bytes.sendfile, 0)
+  await until(() => openCount(bad.path) === 0 && server.app.ktls.stats().connections.open === 0)
+})
+
+t.test('a connection that has sent files ends with the bad one, and what was asked for behind it is let go', async t => {
+  const bad = makeFile(disk.folder, SIZE, 'bad.bin')
+  const bytes = readFileSync(bad.path)
+  const good = makeFile(disk.folder, 300_000, 'good.bin')
+  const server = await serveFolder(t, disk.folder, { ktls: {} })
+  const [before, promotions] = [openDescriptors().length, kernelPromotions()]
+  await disk.spoil(bad.path, BAD)
+  const order = ['bad', 'good', 'good'].flatMap(name => ['', `GET /${name}.bin HTTP/1.1`, 'Host: localhost'])
+  const { body, clean } = await receive(await get(server.port, '/good.bin', order))
+  t.equal(sha256(body.subarray(0, good.size)), good.sha256)
+  const second = body.subarray(body.indexOf('\r\n\r\n', good.size) + 4)
+  t.match(body.subarray(good.size).toString('latin1'), /^HTTP\/1.1 200/)
+  t.ok(second.length <= BAD)
+  t.equal(sha256(second), sha256(bytes.subarray(0, second.length)))
+  t.notOk(clean)
+  await until(() => server.app.ktls.stats().connections.open === 0 && openDescriptors().length <= before)
+  t.strictSame(causes(server), [WARNED])
+  t.equal(kernelPromotions() - promotions, 1)
+})
+
+t.test('a crowd on the bad file and on a good one', async t => {
+  const bad = makeFile(disk.folder, SIZE, 'bad.bin')
+  const bytes = readFileSync(bad.path)
+  const good = makeFile(disk.folder, 1_000_000, 'good.bin')
+  const server = await serveFolder(t, disk.folder, { ktls: {} })
+  const before = openDescriptors().length
+  await disk.spoil(bad.path, BAD)
+  const all = Array.from({ length: 20 }, async (_unused, index) => {
+    if (index % 2 === 0) return t.equal((await request(`${server.origin}/good.bin`)).sha256, good.sha256)
+    const { size, sha256: hash, clean } = await receive(await get(server.port, '/bad.bin'))
+    return t.ok(size <= BAD && hash === sha256(bytes.subarray(0, size)) && !clean, `cut after ${size} bytes`)
+  })
+  await Promise.all(all)
+  await until(() => server.app.ktls.stats().connections.open === 0 && openDescriptors().length <= before)
+  t.strictSame(causes(server), Array(10).fill(WARNED))
+})

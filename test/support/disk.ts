@@ -1,0 +1,61 @@
+import { existsSync, mkdirSync, mkdtempSync, rmdirSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { run } from '../vm/run'
+
+const CONFIG = '/sys/kernel/config'
+const DISK = join(CONFIG, 'nullb/ktls')
+/** Of the disk and its file system, in bytes. */
+const BLOCK = 4096
+const SECTOR = 512
+
+export interface Disk {
+  readonly folder: string
+  /** Makes the block around a file's byte unreadable, and the kernel forget what it has of the file. */
+  spoil: (path: string, offset: number) => Promise<void>
+  /** Makes all blocks readable again. */
+  repair: () => void
+}
+
+/** A disk in memory that can be told which of its blocks are bad (Documentation/block/null_blk.rst), with ext4 on it. */
+export async function makeDisk (t: Tap.Test, megabytes: number): Promise<Disk> {
+  await run('modprobe', ['null_blk', 'nr_devices=0'])
+  if (!existsSync(join(CONFIG, 'nullb'))) await run('mount', ['-t', 'configfs', 'none', CONFIG])
+  mkdirSync(DISK)
+  const set = (name: string, value: string | number) => writeFileSync(join(DISK, name), String(value))
+  for (const [name, value] of [['size', megabytes], ['blocksize', BLOCK], ['memory_backed', 1], ['power', 1]] as const) set(name, value)
+
+  const folder = mkdtempSync(join(tmpdir(), 'fastify-ktls-disk-'))
+  await run('mkfs.ext4', ['-q', '/dev/ktls'])
+  await run('mount', ['/dev/ktls', folder])
+  t.teardown(async () => {
+    await run('umount', [folder])
+    for (const made of [folder, DISK]) rmdirSync(made)
+  })
+
+  let bad: string[] = []
+  return {
+    folder,
+    spoil: async (path, offset) => {
+      await run('sync', ['--file-system', path])
+      const sector = await sectorOf(path, offset - offset % BLOCK)
+      bad.push(`${sector}-${sector + BLOCK / SECTOR - 1}`)
+      set('badblocks', `+${bad.at(-1)}`)
+      // dd's way to have the kernel drop what it has cached of a file.
+      await run('dd', [`if=${path}`, 'iflag=nocache', 'count=0', 'status=none'])
+    },
+    repair: () => {
+      for (const sectors of bad) set('badblocks', `-${sectors}`)
+      bad = []
+    }
+  }
+}
+
+async function sectorOf (path: string, offset: number): Promise<number> {
+  const wanted = offset / SECTOR
+  const extents = (await run('filefrag', ['-v', `-b${SECTOR}`, path])).matchAll(/^ *\d+: +(\d+)\.\. *(\d+): +(\d+)\.\./gm)
+  for (const [, first, last, physical] of extents) {
+    if (wanted >= Number(first) && wanted <= Number(last)) return Number(physical) + wanted - Number(first)
+  }
+  throw new Error(`${path} has no block at ${offset}`)
+}
