@@ -99,6 +99,19 @@ class FileReply {
       const range = rangeWithin(stats.size, start, end)
       const refusal = refuseLength(range.length, this.#response.getHeader('content-length'), this.#context.minSize)
       if (refusal !== undefined) return this.#fallBack(refusal)
+      this.#tryToRead(range)
+    })
+  }
+
+  /**
+   * An error of the disk is still an ordinary error reply now. Later it would
+   * cut the connection, for the head goes to the kernel with the first bytes.
+   */
+  #tryToRead (range: ByteRange): void {
+    const wanted = Math.min(1, range.length)
+    fs.read(this.#fd!, Buffer.alloc(1), 0, wanted, range.offset, (error, bytesRead) => {
+      if (this.#isOver()) return this.#leave()
+      if (error !== null || bytesRead < wanted) return this.#fallBack('file-unreadable')
       this.#promote(range)
     })
   }

@@ -92,6 +92,7 @@ declare namespace fastifyKtls {
     | 'stream-without-start'
     | 'custom-fs'
     | 'not-a-regular-file'
+    | 'file-unreadable'
     | 'no-body'
     | 'trailers'
     | 'transfer-encoding'
