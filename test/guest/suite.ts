@@ -5,7 +5,7 @@ import type { KernelName } from '../vm/kernels'
 const CLI = join(__dirname, '../vm/cli.js')
 
 /** Bound on one guest's life, in seconds. */
-const TIMEOUT = 1800
+const TIMEOUT = 1200
 
 /**
  * Puts the tests' temporary folder on ext4, which is nearer to a server's disk

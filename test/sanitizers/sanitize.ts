@@ -4,37 +4,39 @@ import { join } from 'node:path'
 import { ROOT } from '../support/node'
 import { run } from '../vm/run'
 
-/** With which runtime libraries, and how a report ends the process. */
-const SANITIZERS = {
-  // Node gives back nothing at its end, and V8's heap is opaque to the leak check.
-  address: { libraries: ['libasan.so'], options: { ASAN_OPTIONS: 'detect_leaks=0' } },
-  undefined: { libraries: ['libubsan.so'], options: { UBSAN_OPTIONS: 'print_stacktrace=1' } },
-  // Node itself is not instrumented: its own locks are not seen.
-  thread: { libraries: ['libtsan.so'], options: { TSAN_OPTIONS: 'exitcode=66 ignore_noninstrumented_modules=1' } }
-}
+/** The runtime libraries. */
+const LIBRARIES = { address: 'libasan.so', undefined: 'libubsan.so', thread: 'libtsan.so' }
 
-export type Sanitizer = keyof typeof SANITIZERS
+export type Sanitizer = keyof typeof LIBRARIES
+
+/** How a report ends the process. */
+const OPTIONS = {
+  // Node gives back nothing at its end, and V8's heap is opaque to the leak check.
+  ASAN_OPTIONS: 'detect_leaks=0',
+  UBSAN_OPTIONS: 'print_stacktrace=1',
+  // Node itself is not instrumented: its own locks are not seen.
+  TSAN_OPTIONS: 'exitcode=66 ignore_noninstrumented_modules=1'
+}
 
 /** Tests of the queue, of closing, of key changes, and of the library over them. */
 const TESTS = ['kernel-double', 'keys', 'faults', 'abandoned', 'guards', 'application']
 
 /**
- * Builds the addon with the host double under a sanitizer of the compiler's, in
- * a folder of its own, and runs tests over it. Rejects at the first report.
+ * Builds the addon with the host double under sanitizers of the compiler's, in a
+ * folder of its own, and runs tests over it. Rejects at the first report.
  */
-export async function sanitize (sanitizer: Sanitizer): Promise<void> {
-  const { libraries, options } = SANITIZERS[sanitizer]
+export async function sanitize (...sanitizers: readonly Sanitizer[]): Promise<void> {
   const folder = mkdtempSync(join(tmpdir(), 'fastify-ktls-'))
   try {
     for (const part of ['native', 'test', 'dist', 'types', 'package.json']) {
       cpSync(join(ROOT, part), join(folder, part), { recursive: true, filter: source => source !== join(ROOT, 'native', 'build') })
     }
     symlinkSync(join(ROOT, 'node_modules'), join(folder, 'node_modules'))
-    const flag = `-fsanitize=${sanitizer} -fno-sanitize-recover=all`
+    const flag = `-fsanitize=${sanitizers.join(',')} -fno-sanitize-recover=all`
     const flags = { CXXFLAGS: `${flag} -g -fno-omit-frame-pointer`, LDFLAGS: flag, JOBS: String(availableParallelism()) }
     await run(process.execPath, ['native/build.js', '--tests=double'], { cwd: folder, env: { ...process.env, ...flags } })
-    const preload = await Promise.all(libraries.map(async name => (await run('g++', [`-print-file-name=${name}`])).trim()))
-    const environment = { ...process.env, ...options, LD_PRELOAD: preload.join(' '), NODE_OPTIONS: '', TAP_TIMEOUT: '300' }
+    const preload = await Promise.all(sanitizers.map(async name => (await run('g++', [`-print-file-name=${LIBRARIES[name]}`])).trim()))
+    const environment = { ...process.env, ...OPTIONS, LD_PRELOAD: preload.join(' '), NODE_OPTIONS: '', TAP_TIMEOUT: '300' }
     for (const test of TESTS) {
       await run(process.execPath, ['--expose-gc', join(folder, `dist/test/double/${test}.test.js`)], { cwd: folder, env: environment })
     }

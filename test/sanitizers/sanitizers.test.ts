@@ -1,6 +1,5 @@
 import t from 'tap'
 import { sanitize } from './sanitize'
 
-for (const sanitizer of ['address', 'undefined', 'thread'] as const) {
-  t.test(`no report of the ${sanitizer} sanitizer`, () => sanitize(sanitizer))
-}
+t.test('no report of the address and undefined behaviour sanitizers', () => sanitize('address', 'undefined'))
+t.test('no report of the thread sanitizer', () => sanitize('thread'))
