@@ -52,6 +52,18 @@ export type TransmitEvent = 'settled' | 'closed' | 'key-updated' | 'key-used-up'
 
 export type EventHandler = (id: number, event: TransmitEvent, error: number, call: string | undefined) => void
 
+export interface Closings {
+  /** The records of all that the kernel had taken, to the byte. */
+  readonly exact: number
+  /** All that had been reported as written. */
+  readonly owed: number
+  readonly less: number
+  /** Bytes that did not go through the kernel. */
+  readonly more: number
+  /** The connection was over, or TCP's figures could not be read. */
+  readonly unknown: number
+}
+
 export interface Binding {
   probe (): Probe
   start (onEvent: EventHandler): boolean
@@ -61,6 +73,8 @@ export interface Binding {
   duplicate (fd: number): number
   /** For tests: the number of records after which a key counts as used up. */
   limitRecords (count: number): void
+  /** For tests: the transmitters closed so far, by what TCP had got of each (native/record_stream.h). */
+  closings (): Closings
   /** Blocks until closed connections have drained, at most so many milliseconds. */
   drain (milliseconds: number): void
 }

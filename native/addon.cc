@@ -207,6 +207,17 @@ void LimitRecords(const Napi::CallbackInfo& info) {
   RecordStream::LimitRecords(static_cast<uint64_t>(info[0].As<Napi::Number>().Int64Value()));
 }
 
+// closings(): for tests, see RecordStream::Closed.
+Napi::Value Closings(const Napi::CallbackInfo& info) {
+  Napi::Object closings = Napi::Object::New(info.Env());
+  for (const auto& [name, balance] :
+       {std::make_pair("unknown", RecordStream::kUnknown),
+        std::make_pair("exact", RecordStream::kExact), std::make_pair("owed", RecordStream::kOwed),
+        std::make_pair("less", RecordStream::kLess), std::make_pair("more", RecordStream::kMore)})
+    closings.Set(name, static_cast<double>(RecordStream::Closed(balance)));
+  return closings;
+}
+
 // drain(milliseconds): blocks; for the end of the process.
 void Drain(const Napi::CallbackInfo& info) {
   GetEnvironment(info.Env())
@@ -238,6 +249,7 @@ Napi::Object Init(Napi::Env env, Napi::Object exports) {
   exports.Set("discard", Napi::Function::New(env, DiscardSessions, "discard"));
   exports.Set("duplicate", Napi::Function::New(env, Duplicate, "duplicate"));
   exports.Set("limitRecords", Napi::Function::New(env, LimitRecords, "limitRecords"));
+  exports.Set("closings", Napi::Function::New(env, Closings, "closings"));
   exports.Set("drain", Napi::Function::New(env, Drain, "drain"));
   return exports;
 }

@@ -18,15 +18,20 @@ constexpr uint8_t kKeyUpdate[] = {SSL3_MT_KEY_UPDATE, 0, 0, 1, SSL_KEY_UPDATE_NO
 // rest is room for what is under way when the limit is seen.
 std::atomic<uint64_t> record_limit{1 << 24};
 
+std::atomic<uint64_t> closed[RecordStream::kMore + 1];
+
 }  // namespace
 
 RecordStream::RecordStream(UniqueFd socket, Start start)
     : socket_(std::move(socket)), start_(std::move(start)), at_most_(start_.sequence) {}
 
 void RecordStream::Close() {
+  closed[balance_]++;
   socket_.Reset();
   start_.keys.reset();
 }
+
+uint64_t RecordStream::Closed(Balance balance) { return closed[balance]; }
 
 void RecordStream::LimitRecords(uint64_t limit) { record_limit = limit; }
 
@@ -91,6 +96,7 @@ bool RecordStream::KeyIsUsedUp() {
 // them when the socket is shut down or closed. Plaintext plus the overhead of
 // each record is what TCP must have got.
 bool RecordStream::IsInTcp(uint64_t not_owed) {
+  balance_ = kUnknown;
   const int64_t in_tcp = BytesInTcp(fd());
   // A connection that is over has nothing to save.
   if (in_tcp == -ENOTCONN) return true;
@@ -99,9 +105,16 @@ bool RecordStream::IsInTcp(uint64_t not_owed) {
   if (in_tcp < 0 || sequence < 0) return ++unreadable_ >= kMaxUnreadable;
   unreadable_ = 0;
   const uint64_t records = earlier_records_ + static_cast<uint64_t>(sequence) - start_.sequence;
-  const uint64_t owed = data_bytes() + file_bytes() + control_bytes_ - not_owed +
-                        records * RecordOverhead(start_.version, *start_.cipher);
-  return static_cast<uint64_t>(in_tcp - start_.bytes_in_tcp) >= owed;
+  const uint64_t taken = data_bytes() + file_bytes() + control_bytes_ +
+                         records * RecordOverhead(start_.version, *start_.cipher);
+  const auto got = static_cast<uint64_t>(in_tcp - start_.bytes_in_tcp);
+  if (got > taken)
+    balance_ = kMore;
+  else if (got == taken)
+    balance_ = kExact;
+  else
+    balance_ = got >= taken - not_owed ? kOwed : kLess;
+  return balance_ != kLess;
 }
 
 }  // namespace fastify_ktls

@@ -55,6 +55,13 @@ class RecordStream {
   // `not_owed` bytes of plaintext, or the connection is over, or nobody can tell.
   bool IsInTcp(uint64_t not_owed);
 
+  // What TCP had of a stream when IsInTcp() was last asked: the records of all
+  // that the kernel has taken, to the byte; all that was owed; less than that;
+  // or more, which somebody must have sent past the kernel.
+  enum Balance { kUnknown, kExact, kOwed, kLess, kMore };
+  // For tests: how many streams were closed with it.
+  static uint64_t Closed(Balance balance);
+
  private:
   void Count(std::atomic<uint64_t>* counter, ssize_t sent);
 
@@ -65,6 +72,7 @@ class RecordStream {
   uint64_t control_bytes_ = 0;
   uint64_t earlier_records_ = 0;  // sealed under keys before the present one
   uint64_t at_most_;              // upper bound of the present key's sequence
+  Balance balance_ = kUnknown;
   int unreadable_ = 0;            // how often in turn the figures could not be read
 };
 
