@@ -76,8 +76,9 @@ void OnKeylog(const SSL* ssl, const char* line) {
   inside = false;
 }
 
-// The callback belongs to the context, which SNI can change in mid-handshake,
-// and Node sets its own when somebody listens for 'keylog'. Chain to it.
+// The callback belongs to the context, which changes in mid-handshake when a
+// client asks for a name and has to send two hellos, and Node sets its own when
+// somebody listens for 'keylog'. Chain to it.
 void EnsureKeylog(const SSL* ssl) {
   SSL_CTX* context = openssl.SSL_get_SSL_CTX(ssl);
   const SSL_CTX_keylog_cb_func present = openssl.SSL_CTX_get_keylog_callback(context);

@@ -22,8 +22,8 @@ t.before(async () => {
 })
 
 /** Downloads the file with a client that accepts only this certificate. */
-function fetchAs (origin: string, servername: string, cert: string) {
-  return request(`${origin}/${file.name}`, { servername, ca: cert, rejectUnauthorized: true })
+function fetchAs (origin: string, servername: string, cert: string, options: https.RequestOptions = {}) {
+  return request(`${origin}/${file.name}`, { servername, ca: cert, rejectUnauthorized: true, ...options })
 }
 
 t.test("listeners for 'keylog' get every line", async t => {
@@ -72,6 +72,17 @@ t.test('a context chosen by the name that the client asks for', async t => {
   }
   for (const { app } of [added, called]) t.match(app.ktls.stats().connections, { seen: 3, promoted: 3 })
   t.equal(kernelPromotions() - before, 6)
+})
+
+// Node then chooses the context between the two, and OpenSSL changes over at the second.
+t.test('a context chosen by name for a client that has to send two hellos', async t => {
+  const { app, origin, decisions } = await serveFolder(t, folder, { ktls: {}, tls: { ecdhCurve: 'X25519' } })
+  ;(app.server as https.Server).addContext('other.test', { ...other, ecdhCurve: 'X25519' })
+  const before = kernelPromotions()
+  // The client has a key for the first group alone, and is asked for the second (RFC 8446 4.1.4).
+  t.equal((await fetchAs(origin, 'other.test', other.cert, { ecdhCurve: 'P-256:X25519' })).sha256, file.sha256)
+  t.match(await decisions(1), [SENDFILE])
+  t.equal(kernelPromotions() - before, 1)
 })
 
 t.test('a certificate that is replaced while the server runs', async t => {
