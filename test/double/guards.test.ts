@@ -3,7 +3,6 @@ import { appendFileSync, createReadStream, openSync } from 'node:fs'
 import type { ReadStream } from 'node:fs'
 import { once } from 'node:events'
 import type { FastifyReply } from 'fastify'
-import { connect as connectTls } from 'node:tls'
 import type { TLSSocket } from 'node:tls'
 import t from 'tap'
 import { writeFile } from '../../lib/transmit'
@@ -13,9 +12,6 @@ import { request } from '../support/request'
 import { startServer } from '../support/server'
 import type { TestServer } from '../support/server'
 import { until } from '../support/wait'
-
-/** SSL_OP_ALLOW_CLIENT_RENEGOTIATION, for which Node has no name. */
-const ALLOW_CLIENT_RENEGOTIATION = 1 << 8
 
 const folder = makeFolder(t)
 const file = makeFile(folder, 300_000)
@@ -137,23 +133,4 @@ t.test('an idle timeout spares a transfer that moves and ends one that does not'
   })
   t.pass('it is stuck')
   client.tcp.resetAndDestroy()
-})
-
-// N04
-t.test('a client that wants to renegotiate on a promoted connection is refused', async t => {
-  const { app, port, decisions } = await startServer(t, {
-    ktls: {},
-    tls: { maxVersion: 'TLSv1.2', secureOptions: ALLOW_CLIENT_RENEGOTIATION },
-    setup: app => { app.get('/', (_request, reply) => reply.send(createReadStream(file.path))) }
-  })
-  const client = connectTls({ port, rejectUnauthorized: false })
-  client.write('GET / HTTP/1.1\r\nHost: localhost\r\n\r\n')
-  client.resume()
-  t.match(await decisions(1), [{ path: 'sendfile' }])
-  const refused = await new Promise<Error>(resolve => {
-    client.on('error', resolve)
-    client.renegotiate({ rejectUnauthorized: false }, () => t.fail('renegotiated'))
-  })
-  t.match(refused, { code: 'ERR_SSL_NO_RENEGOTIATION' })
-  await until(() => app.ktls.stats().connections.open === 0)
 })

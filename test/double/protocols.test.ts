@@ -1,12 +1,11 @@
 import './install'
-import { execFile, spawn } from 'node:child_process'
+import { execFile } from 'node:child_process'
 import { once } from 'node:events'
 import { createReadStream } from 'node:fs'
 import http from 'node:http'
 import { createServer } from 'node:net'
 import type { AddressInfo, Socket } from 'node:net'
 import { join } from 'node:path'
-import { createInterface } from 'node:readline'
 import { buffer } from 'node:stream/consumers'
 import type { TLSSocket, TlsOptions } from 'node:tls'
 import { promisify } from 'node:util'
@@ -19,6 +18,7 @@ import { certificate } from '../certificate'
 import { makeFile, makeFolder, sha256 } from '../support/files'
 import { ktls } from '../support/plugin'
 import { request } from '../support/request'
+import { sClient } from '../support/s-client'
 import { startServer } from '../support/server'
 import { until } from '../support/wait'
 
@@ -121,34 +121,8 @@ t.test('a connection that was handed to the server', async t => {
   t.match(await decisions(1), [{ path: 'node', reason: 'not-captured' }])
 })
 
-/** OpenSSL's own client, which can ask for what Node's cannot. Its commands are lines of one letter. */
-async function sClient (port: number, args: readonly string[], talk: (client: { write: (text: string) => void, line: (text: string) => Promise<void> }) => Promise<void>): Promise<Buffer> {
-  const child = spawn('openssl', ['s_client', '-connect', `127.0.0.1:${port}`, '-quiet', ...args])
-  const closed = once(child, 'close')
-  const lines = createInterface({ input: child.stderr })
-  const seen: string[] = []
-  lines.on('line', line => seen.push(line))
-  const output = buffer(child.stdout)
-  await talk({
-    write: text => child.stdin.write(text),
-    line: text => until(() => seen.includes(text))
-  })
-  const bytes = await output
-  await closed
-  return bytes
-}
-
 /** In HTTP/1.0, so that the body comes as it is and ends with the connection. */
 const GET_FILE = 'GET /file HTTP/1.0\r\n\r\n'
-
-for (const version of ['tls1_2', 'tls1_3']) {
-  t.test(`a client that wants smaller records, ${version}`, async t => {
-    const { port, decisions } = await startServer(t, { ktls: {}, setup: routes })
-    const bytes = await sClient(port, [`-${version}`, '-maxfraglen', '512'], async ({ write }) => write(GET_FILE))
-    t.equal(sha256(bytes.subarray(-file.size)), file.sha256)
-    t.match(await decisions(1), [{ path: 'node', reason: 'max-fragment-length' }])
-  })
-}
 
 t.test('a connection whose keys were updated', async t => {
   const { port, decisions } = await startServer(t, { ktls: {}, setup: routes })

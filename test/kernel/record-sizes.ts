@@ -1,0 +1,50 @@
+import { createReadStream } from 'node:fs'
+import t from 'tap'
+import { ask, get, readReply, receive } from '../support/client'
+import { makeFile, makeFolder, sha256 } from '../support/files'
+import { kernelPromotions } from '../support/kernel'
+import { sClient } from '../support/s-client'
+import { startServer } from '../support/server'
+import { serveFolder } from '../support/static'
+
+const folder = makeFolder(t)
+
+for (const version of ['tls1_2', 'tls1_3']) {
+  t.test(`a client that wants smaller records (RFC 6066 4), ${version}`, async t => {
+    const file = makeFile(folder, 300_000)
+    const { port, decisions } = await startServer(t, {
+      ktls: {},
+      setup: app => { app.get('/file', (_request, reply) => reply.send(createReadStream(file.path))) }
+    })
+    const before = kernelPromotions()
+    // In HTTP/1.0, so that the body comes as it is and ends with the connection.
+    const bytes = await sClient(port, [`-${version}`, '-maxfraglen', '512'], async ({ write }) => write('GET /file HTTP/1.0\r\n\r\n'))
+    t.equal(sha256(bytes.subarray(-file.size)), file.sha256)
+    t.match(await decisions(1), [{ path: 'node', reason: 'max-fragment-length' }])
+    t.equal(kernelPromotions(), before)
+  })
+}
+
+const DATA = 23
+const FULL = 16_384
+/** TLS 1.2, where data have a type of their own: the explicit nonce and the tag (RFC 5288 3). */
+const TLS12 = { minVersion: 'TLSv1.2', maxVersion: 'TLSv1.2', ciphers: 'ECDHE-ECDSA-AES256-GCM-SHA384' } as const
+const OVERHEAD = 8 + 16
+
+t.test("a reply's head and its file share records, all of them full but the last", async t => {
+  const file = makeFile(folder, 100_000)
+  const { port, decisions } = await serveFolder(t, folder, { ktls: {} })
+  const before = kernelPromotions()
+  const client = await get(port, `/${file.name}`, [], TLS12)
+  const first = await readReply(client)
+  const sizes = () => client.records.seen.filter(({ type }) => type === DATA).map(({ length }) => length - OVERHEAD)
+  const expected = (size: number) => [...Array<number>(Math.floor(size / FULL)).fill(FULL), size % FULL]
+  const firstRecords = expected(first.head.length + file.size)
+  t.strictSame(sizes(), firstRecords, "the connection's first reply")
+  ask(client, `/${file.name}`, ['Connection: close'])
+  const second = await receive(client)
+  t.strictSame(sizes(), [...firstRecords, ...expected(second.head.length + file.size)], 'on a promoted connection')
+  t.strictSame([first.sha256, second.sha256], [file.sha256, file.sha256])
+  t.match(await decisions(2), [{ path: 'sendfile' }, { path: 'sendfile' }])
+  t.equal(kernelPromotions() - before, 1)
+})
