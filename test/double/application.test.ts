@@ -4,6 +4,7 @@ import { once } from 'node:events'
 import { createReadStream } from 'node:fs'
 import type { ReadStream } from 'node:fs'
 import type { Socket } from 'node:net'
+import { text } from 'node:stream/consumers'
 import t from 'tap'
 import { Client } from 'undici'
 import { ask, get, open, readReply, receive, requestOf } from '../support/client'
@@ -120,10 +121,12 @@ t.test('what a write callback throws is an uncaught exception', async t => {
 t.test('process.exit() after the end of a reply loses nothing of it', async t => {
   for (let round = 0; round < 5; round++) {
     // With a limit the double always holds back the last record, as a kernel can.
-    const { child, port } = await startChild(t, { path: large.path }, { KTLS_DOUBLE_SEND_LIMIT: '1000000' })
+    const { child, port } = await startChild(t, { path: large.path }, { KTLS_DOUBLE_SEND_LIMIT: '1000000' }, { silent: true })
     const exited = once(child, 'exit')
+    const output = text(child.stdout!)
     const { sha256 } = await receive(await get(port, '/exit'))
     t.equal(sha256, large.sha256)
     t.strictSame(await exited, [0, null])
+    t.match(JSON.parse(await output), { exact: 1 }, 'the process ended when TCP had all')
   }
 })

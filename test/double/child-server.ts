@@ -3,10 +3,11 @@
  * its parent its port and what goes wrong, and has few descriptors when asked.
  */
 import './install'
-import { closeSync, createReadStream, openSync } from 'node:fs'
+import { closeSync, createReadStream, openSync, writeSync } from 'node:fs'
 import Fastify from 'fastify'
 import type { Stats } from '../../types/index'
 import { certificate } from '../certificate'
+import { closings } from '../support/accounts'
 import { openCount } from '../support/files'
 import { ktls } from '../support/plugin'
 import { until } from '../support/wait'
@@ -39,13 +40,33 @@ export interface Left {
 /** More than the buffers of a connection hold. */
 const LARGE = Buffer.alloc(32 << 20, 'large')
 
+const CHUNK = Buffer.alloc(16_000, 'chunk')
+
+function tellClosings (): void {
+  writeSync(1, JSON.stringify(closings()))
+}
+
 async function serve ({ plugin, path }: ChildServer): Promise<void> {
   const app = Fastify({ https: await certificate() })
   if (plugin) await app.register(ktls)
   app.get('/file', (_request, reply) => reply.send(createReadStream(path)))
   app.get('/exit', (_request, reply) => {
-    reply.raw.once('finish', () => process.exit())
+    reply.raw.once('finish', () => {
+      // After the plugin's own listener.
+      process.once('exit', tellClosings)
+      process.exit()
+    })
     return reply.send(createReadStream(path))
+  })
+  app.get('/linger', (request, reply) => {
+    reply.hijack()
+    const { socket } = request.raw
+    while (socket.writableLength === 0) socket.write(CHUNK)
+    socket.destroy()
+    // What is left holds the loop until it may be given up.
+    process.once('exit', tellClosings)
+    process.removeAllListeners('disconnect')
+    app.close().then(() => process.disconnect())
   })
   app.get('/throws', (_request, reply) => {
     reply.hijack()

@@ -55,6 +55,11 @@ const size_t send_limit = ReadSendLimit();
 const bool limited = send_limit != SIZE_MAX;
 // KTLS_DOUBLE_REKEY: a second key is taken.
 const bool can_rekey = getenv("KTLS_DOUBLE_REKEY") != nullptr;
+// KTLS_DOUBLE_WITHOUT: the number of a cipher (linux/tls.h) that this kernel lacks.
+const int cipher_lacking = [] {
+  const char* value = getenv("KTLS_DOUBLE_WITHOUT");
+  return value == nullptr ? -1 : atoi(value);
+}();
 // How late the thread is then: a shutdown() that does not wait comes first.
 constexpr useconds_t kThreadDelay = 1000;
 
@@ -171,6 +176,8 @@ class Pusher {
 int TlsSocket::SetKey(const void* info, socklen_t length) {
   // Until kernel 6.14, which can rekey.
   if (has_key() && !can_rekey) return Fail(EBUSY);
+  // As crypto_alloc_aead() where no module has the cipher.
+  if (static_cast<const tls_crypto_info*>(info)->cipher_type == cipher_lacking) return Fail(ENOENT);
   sealer_ = RecordSealer::Create(info, length);
   return has_key() ? 0 : -1;
 }

@@ -1,5 +1,5 @@
 import { once } from 'node:events'
-import { readFileSync } from 'node:fs'
+import { readFileSync, writeFileSync } from 'node:fs'
 import { Agent } from 'node:https'
 import type { Socket } from 'node:net'
 import t from 'tap'
@@ -113,4 +113,36 @@ t.test('a network that is silent for a while, then for good', async t => {
   await until(() => openDescriptors().length <= before)
   t.strictSame(warnings, [])
   t.equal(kernelPromotions() - promotions, 2)
+})
+
+t.test('IPv6', async t => {
+  const folder = makeFolder(t)
+  const file = makeFile(folder, 300_000)
+  const { port, decisions } = await serveFolder(t, folder, { ktls: {}, host: '::1' })
+  const promotions = kernelPromotions()
+  t.equal((await request(`https://[::1]:${port}/${file.name}`)).sha256, file.sha256)
+  t.match(await decisions(1), [{ path: 'sendfile' }])
+  t.equal(kernelPromotions() - promotions, 1)
+})
+
+t.test('a send buffer that is smaller than a record', async t => {
+  // man 7 tcp: least, usual, most; for connections from now on.
+  const setting = '/proc/sys/net/ipv4/tcp_wmem'
+  const usual = readFileSync(setting)
+  t.teardown(() => writeFileSync(setting, usual))
+  writeFileSync(setting, '4096 4096 4096')
+  const folder = makeFolder(t)
+  const file = makeFile(folder, 3_000_001)
+  for (const version of VERSIONS) {
+    const { app, port, decisions } = await serveFolder(t, folder, { ktls: {} })
+    const promotions = kernelPromotions()
+    const client = await get(port, `/${file.name}`, ['Connection: close'], { minVersion: version, maxVersion: version })
+    await once(client.tls, 'readable')
+    await until(() => app.ktls.stats().bytes.sendfile > 0)
+    const { sha256, clean } = await receive(client)
+    t.equal(sha256, file.sha256, version)
+    t.ok(clean)
+    t.match(await decisions(1), [{ path: 'sendfile' }])
+    t.equal(kernelPromotions() - promotions, 1)
+  }
 })

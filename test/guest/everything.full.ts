@@ -1,6 +1,6 @@
 import t from 'tap'
 import { nodeBinary } from '../vm/node-versions'
-import { FAULT_TESTS, KERNEL_TESTS, runSuite } from './suite'
+import { FAULT_TABLE, FAULT_TESTS, KERNEL_TESTS, runSuite } from './suite'
 
 // What kernel-*.test.ts leaves out: every pair of kernel and Node, and whole
 // bodies of over 4 GiB.
@@ -10,6 +10,7 @@ for (const kernel of ['6.1', '6.12', 'newest'] as const) {
       await runSuite(t, `every kernel test, on Node ${major}`, { kernel, node: await nodeBinary(major), script: [KERNEL_TESTS] })
       await runSuite(t, `a bad network and a bad disk, on Node ${major}`, { kernel, node: await nodeBinary(major), script: [FAULT_TESTS] })
     }
+    await runSuite(t, 'each system call fails once', { kernel, node: await nodeBinary(20), ...FAULT_TABLE })
     await runSuite(t, 'bodies of over 4 GiB', { kernel, node: await nodeBinary(20), script: [KERNEL_TESTS, 'huge.full'] })
   })
 }

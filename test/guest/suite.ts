@@ -27,11 +27,12 @@ export interface GuestRun {
   readonly node: string
   /** A compiled script and its arguments; it prints TAP. */
   readonly script: readonly string[]
+  readonly env?: Readonly<Record<string, string>>
   readonly withholdTls?: boolean
 }
 
 /** Runs a script in a guest as a subtest. */
-export async function runSuite (t: Tap.Test, name: string, { kernel, node, script, withholdTls }: GuestRun): Promise<void> {
+export async function runSuite (t: Tap.Test, name: string, { kernel, node, script, env = {}, withholdTls }: GuestRun): Promise<void> {
   await t.spawn(process.execPath, [
     CLI,
     '--kernel', kernel,
@@ -41,6 +42,7 @@ export async function runSuite (t: Tap.Test, name: string, { kernel, node, scrip
     '--env', 'TAP=1',
     '--env', `TAP_TIMEOUT=${TIMEOUT}`,
     // Made here: key generation takes its time in an emulated processor.
+    ...Object.entries(env).flatMap(([name, value]) => ['--env', `${name}=${value}`]),
     '--env', `KTLS_TEST_CERTIFICATE=${JSON.stringify(await certificate())}`,
     '--',
     'sh', '-c', ON_EXT4, 'sh', node, '--expose-gc', ...script
@@ -51,3 +53,9 @@ export const KERNEL_TESTS = join(__dirname, '../kernel/run.js')
 
 /** What spoils the guest's network and disk. */
 export const FAULT_TESTS = join(__dirname, '../faults/run.js')
+
+/** Every system call of the transmit path fails, in front of the guest's kernel. */
+export const FAULT_TABLE = {
+  script: [join(__dirname, '../double/faults.test.js')],
+  env: { KTLS_TEST_ADDON: 'fastify_ktls_faults' }
+}

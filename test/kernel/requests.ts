@@ -153,3 +153,29 @@ t.test('a client that ends its own side while a file is being sent', async t => 
   await until(() => app.ktls.stats().connections.open === 0 && openCount(file.path) + openCount(large.path) === 0)
   t.equal(kernelPromotions() - before, 1)
 })
+
+t.test('a client that ends its own side with its first request', async t => {
+  for (const ktls of [undefined, {}]) {
+    const { port, decisions, warnings } = await serveFolder(t, folder, {
+      ...(ktls && { ktls }),
+      tls: { allowHalfOpen: true },
+      setup: app => {
+        Object.assign(app.server, { httpAllowHalfOpen: true })
+        app.get('/late', async (request, reply) => {
+          await until(() => request.raw.socket.readableEnded && client.tcp.writableFinished)
+          return reply.sendFile(file.name)
+        })
+      }
+    })
+    const before = kernelPromotions()
+    const client: RawClient = await open(port)
+    client.tls.end('GET /late HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n')
+    const { sha256, clean } = await receive(client)
+    t.equal(sha256, file.sha256)
+    t.ok(clean)
+    t.equal(kernelPromotions(), before, 'the kernel takes established connections only')
+    if (ktls === undefined) continue
+    t.match(await decisions(1), [{ path: 'node', reason: 'kernel-refused' }])
+    t.match(warnings, [{ msg: /TCP_ULP failed with ENOTCONN$/ }])
+  }
+})

@@ -1,0 +1,22 @@
+import { once } from 'node:events'
+import { text } from 'node:stream/consumers'
+import t from 'tap'
+import { ask, get, receive } from '../support/client'
+import { makeFile, makeFolder } from '../support/files'
+import { startChild } from './child'
+
+const file = makeFile(makeFolder(t), 300_000)
+
+// Half a minute, in which both processes sleep.
+t.test('a destroyed connection whose client never reads again is given up in the end', async t => {
+  const { child, port } = await startChild(t, { path: file.path }, { KTLS_DOUBLE_SEND_LIMIT: '1000000' }, { silent: true })
+  const exited = once(child, 'exit')
+  const output = text(child.stdout!)
+  const client = await get(port, '/file')
+  await once(client.tls, 'readable')
+  ask(client, '/linger')
+  t.strictSame(await exited, [0, null], 'the process ends by itself')
+  t.match(JSON.parse(await output), { exact: 0, less: 1 }, 'TCP had not got all that was reported as written')
+  const { clean } = await receive(client)
+  t.notOk(clean, 'and nothing pretends that it had')
+})
