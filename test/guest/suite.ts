@@ -1,25 +1,12 @@
 import { join } from 'node:path'
 import { certificate } from '../certificate'
+import { onExt4 } from '../vm/ext4'
 import type { KernelName } from '../vm/kernels'
 
 const CLI = join(__dirname, '../vm/cli.js')
 
 /** Bound on one guest's life, in seconds. */
 const TIMEOUT = 1200
-
-/**
- * Puts the tests' temporary folder on ext4, which is nearer to a server's disk
- * than the guest's tmpfs.
- */
-const ON_EXT4 = [
-  'truncate -s 8G /tmp/ext4.img',
-  'mkfs.ext4 -q -E lazy_itable_init=1,lazy_journal_init=1 /tmp/ext4.img',
-  'modprobe loop',
-  'modprobe ext4',
-  'mkdir -p /mnt/ext4',
-  'mount -o loop /tmp/ext4.img /mnt/ext4',
-  'TMPDIR=/mnt/ext4 exec "$@"'
-].join(' && ')
 
 export interface GuestRun {
   readonly kernel: KernelName
@@ -45,7 +32,7 @@ export async function runSuite (t: Tap.Test, name: string, { kernel, node, scrip
     ...Object.entries(env).flatMap(([name, value]) => ['--env', `${name}=${value}`]),
     '--env', `KTLS_TEST_CERTIFICATE=${JSON.stringify(await certificate())}`,
     '--',
-    'sh', '-c', ON_EXT4, 'sh', node, '--expose-gc', ...script
+    ...onExt4([node, '--expose-gc', ...script])
   ], {}, name)
 }
 

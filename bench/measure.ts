@@ -1,0 +1,102 @@
+/*
+ * Measures the contenders one after the other and prints a line of JSON for each
+ * of them and each workload (Measurement). Runs where the kernel has kernel TLS.
+ */
+import { createHash, randomBytes } from 'node:crypto'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { Client } from './client'
+import { CONTENDERS } from './contenders'
+import type { Contender, Running } from './contenders'
+import { promotions, usageOf } from './usage'
+import { FILES, JSON_BODY, WARM_UP, WORKLOADS, fileName } from './workloads'
+import type { Workload } from './workloads'
+
+export interface Measurement {
+  readonly contender: string
+  readonly workload: string
+  readonly size: number
+  /** For each sample, a request's share: nanoseconds of processor time, of all threads and of the main one, and of the clock. */
+  readonly all: number[]
+  readonly main: number[]
+  readonly elapsed: number[]
+}
+
+export interface Order {
+  readonly samples: number
+  /** Names; all if empty. */
+  readonly contenders: readonly string[]
+  readonly workloads: readonly string[]
+  readonly nginx: string
+}
+
+const sha256 = (bytes: Buffer | string) => createHash('sha256').update(bytes).digest('hex')
+
+/** Writes the files and returns the hash of each path's content. */
+function writeFiles (folder: string): Map<string, string> {
+  const hashes = new Map([['/json', sha256(JSON_BODY)]])
+  for (const { size } of FILES) {
+    const content = randomBytes(size)
+    writeFileSync(join(folder, fileName(size)), content)
+    hashes.set(`/${fileName(size)}`, sha256(content))
+  }
+  return hashes
+}
+
+async function check (client: Client, { path, headers }: Workload, expected: string | undefined): Promise<void> {
+  const got = createHash('sha256')
+  await client.get(path, headers, bytes => got.update(bytes))
+  if (expected !== undefined && got.digest('hex') !== expected) throw new Error(`${path}: wrong bytes`)
+}
+
+async function measure (contender: Contender, running: Running, workload: Workload, samples: number, expected: string | undefined): Promise<Measurement> {
+  const { path, headers, size, requests } = workload
+  const before = promotions()
+  const client = await Client.connect(running.port, contender.secure)
+  if (workload.afterFile) await client.get(WARM_UP.path)
+  await check(client, workload, expected)
+  for (let i = 0; i < workload.warmUp; i++) await client.get(path, headers)
+  const result: Measurement = { contender: contender.name, workload: workload.name, size, all: [], main: [], elapsed: [] }
+  for (let sample = 0; sample < samples; sample++) {
+    const start = usageOf(running.pid)
+    const began = process.hrtime.bigint()
+    for (let i = 0; i < requests; i++) {
+      const got = await client.get(path, headers)
+      if (got !== size) throw new Error(`${path}: ${got} bytes in place of ${size}`)
+    }
+    const ended = process.hrtime.bigint()
+    const end = usageOf(running.pid)
+    result.all.push((end.all - start.all) / requests)
+    result.main.push((end.main - start.main) / requests)
+    result.elapsed.push(Number(ended - began) / requests)
+  }
+  await client.close()
+  const promoted = promotions() - before
+  if (promoted > 0 && !contender.kernelTls) throw new Error(`${contender.name} used kernel TLS`)
+  if (promoted === 0 && contender.kernelTls && (size >= 16384 || workload.afterFile)) throw new Error(`${contender.name} did not use kernel TLS for ${workload.name}`)
+  return result
+}
+
+async function main (order: Order): Promise<void> {
+  const chosen = <T extends { readonly name: string }> (all: readonly T[], names: readonly string[]) => all.filter(({ name }) => names.length === 0 || names.includes(name))
+  const root = mkdtempSync(join(tmpdir(), 'fastify-ktls-bench-'))
+  const hashes = writeFiles(root)
+  for (const [index, contender] of chosen<Contender>(CONTENDERS, order.contenders).entries()) {
+    const running = await contender.start({ folder: root, temporary: join(root, `own-${index}`), nginx: order.nginx })
+    const warmUp = await Client.connect(running.port, contender.secure)
+    for (let i = 0; i < WARM_UP.requests; i++) await warmUp.get(WARM_UP.path)
+    await warmUp.close()
+    for (const workload of chosen(WORKLOADS, order.workloads)) {
+      const expected = workload.headers === undefined ? hashes.get(workload.path) : undefined
+      process.stdout.write(`${JSON.stringify(await measure(contender, running, workload, order.samples, expected))}\n`)
+    }
+    await running.stop()
+  }
+  rmSync(root, { recursive: true })
+}
+
+main(JSON.parse(process.argv[2]!) as Order).catch((error: unknown) => {
+  process.stderr.write(`${error instanceof Error ? error.stack : String(error)}\n`)
+  process.exitCode = 1
+})

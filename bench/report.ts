@@ -1,0 +1,51 @@
+import type { Figures, Part, Spread } from './figures'
+
+/** What a nanosecond of the measuring machine stands for. */
+export type Unit = 'instructions' | 'seconds'
+
+const PLUGIN = 'fastify-ktls'
+const DEFAULT = 'Fastify'
+
+/** Thousands, or whole ones where that is exact enough. */
+function inThousands (value: number): string {
+  const thousands = value / 1000
+  return thousands >= 100 ? Math.round(thousands).toLocaleString('en') : thousands.toPrecision(3)
+}
+
+function table (head: readonly string[], rows: ReadonlyArray<readonly string[]>): string {
+  const row = (cells: readonly string[]) => `| ${cells.join(' | ')} |`
+  return [row(head), row(head.map(() => '---')), ...rows.map(row), ''].join('\n')
+}
+
+/** The tables, as Markdown. */
+export function report ({ contenders, workloads, spread, ratio, sizeOf }: Figures, unit: Unit): string {
+  const cells = (show: (found: Spread, workload: string) => string, part: Part) => table(
+    ['', ...contenders],
+    workloads.map(workload => [workload, ...contenders.map(contender => {
+      const found = spread(contender, workload, part)
+      return found === undefined ? '' : show(found, workload)
+    })])
+  )
+  const withSpread = ({ median, least, most }: Spread) => `${inThousands(median)} (${inThousands(least)}–${inThousands(most)})`
+  const others = contenders.filter(contender => contender !== PLUGIN)
+  const ratios = table(
+    ['', ...others, `main thread, ${DEFAULT}`],
+    workloads.map(workload => [
+      workload,
+      ...[...others.map(other => ratio(workload, 'all', PLUGIN, other)), ratio(workload, 'main', PLUGIN, DEFAULT)]
+        .map(value => value === undefined ? '' : value.toFixed(3))
+    ])
+  )
+  const what = unit === 'instructions' ? 'Thousands of instructions' : 'Microseconds of processor time'
+  return [
+    `${what} a request, in all threads: median (least–most)`, '', cells(withSpread, 'all'),
+    'The same in the main thread alone', '', cells(withSpread, 'main'),
+    `${PLUGIN} in all threads as a ratio to each of the others; last, its main thread to ${DEFAULT}'s`, '', ratios,
+    ...(unit === 'instructions'
+      ? []
+      : [
+          'Microseconds from a request to the last byte of its reply: median (least–most)', '', cells(withSpread, 'elapsed'),
+          'Megabytes a second over one connection, the client included', '', cells(({ median }, workload) => (sizeOf(workload) / median * 1000).toFixed(0), 'elapsed')
+        ])
+  ].join('\n')
+}
