@@ -16,6 +16,8 @@ export const OFF: ReplyDecision = Object.freeze({ offloaded: false, path: 'node'
 /** Keeps for each request by which path its reply goes: `request.ktls`. */
 export class Decisions {
   readonly #counters: Counters
+  /** The last decision on each TLS connection: most are followed by their like. */
+  readonly #last = new WeakMap<TLSSocket, ReplyDecision>()
 
   constructor (fastify: FastifyInstance, counters: Counters, mode: 'auto' | 'require' | 'off') {
     this.#counters = counters
@@ -30,8 +32,20 @@ export class Decisions {
   decide (request: FastifyRequest, path: Path, reason: FallbackReason | null): void {
     const decided = request as DecidedRequest
     if (decided[kDecision] !== null && decided[kDecision] !== OFFERED) return
-    decided[kDecision] = decision(request, path, reason)
+    decided[kDecision] = this.#decision(request, path, reason)
     this.#counters.replied(path, reason)
+  }
+
+  #decision (request: FastifyRequest, path: Path, reason: FallbackReason | null): ReplyDecision {
+    const socket: unknown = request.raw.socket
+    if (!(socket instanceof TLSSocket)) return decision(path, reason, null)
+    const last = this.#last.get(socket)
+    if (last?.path === path && last.reason === reason) return last
+    // A renegotiation can change the cipher.
+    if (last === undefined) socket.on('secure', () => this.#last.delete(socket))
+    const made = decision(path, reason, last ?? protocolOf(socket))
+    this.#last.set(socket, made)
+    return made
   }
 
   offer (request: FastifyRequest): void {
@@ -44,25 +58,33 @@ export class Decisions {
   }
 }
 
-/** What `request.ktls` says of a decision. */
-export function decision (request: FastifyRequest, path: Path, reason: FallbackReason | null): ReplyDecision {
-  const { socket } = request.raw
-  const secure = socket instanceof TLSSocket
+type Protocol = Pick<ReplyDecision, 'version' | 'cipher'>
+
+/** Asking OpenSSL costs as much as some replies do. */
+function protocolOf (socket: TLSSocket): Protocol {
+  // Both undefined once the socket is destroyed, whatever the types say.
+  return { version: socket.getProtocol() ?? null, cipher: socket.getCipher()?.standardName ?? null }
+}
+
+/** What `request.ktls` says of a decision; without TLS there is no protocol. */
+export function decision (path: Path, reason: FallbackReason | null, protocol: Protocol | null): ReplyDecision {
   return Object.freeze({
     offloaded: path === 'sendfile',
     path,
-    version: secure ? socket.getProtocol() : null,
-    // Undefined once the socket is destroyed, whatever the types say.
-    cipher: secure ? socket.getCipher()?.standardName ?? null : null,
+    version: protocol?.version ?? null,
+    cipher: protocol?.cipher ?? null,
     reason
   })
 }
 
 /** Why no reply to this request can be offloaded, whatever it is. */
-export function refuseRequest (request: FastifyRequest): FallbackReason | undefined {
-  if (request.routeOptions.config.ktls === false) return 'route-opted-out'
-  if (request.raw.httpVersionMajor === 2) return 'http2'
-  const socket: unknown = request.raw.socket
-  if (socket instanceof TLSSocket) return undefined
-  return socket instanceof Socket ? 'plain-http' : 'inject'
+export function refuseRequest ({ raw: { httpVersionMajor, socket } }: FastifyRequest): FallbackReason | undefined {
+  if (httpVersionMajor === 2) return 'http2'
+  if ((socket as unknown) instanceof TLSSocket) return undefined
+  return (socket as unknown) instanceof Socket ? 'plain-http' : 'inject'
+}
+
+/** Whether the route's `config: { ktls: false }` keeps its files from the kernel. Fastify makes an object for each look. */
+export function isOptedOut (request: FastifyRequest): boolean {
+  return request.routeOptions.config.ktls === false
 }

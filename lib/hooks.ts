@@ -4,7 +4,7 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import type { FallbackReason, Support } from '../types/index'
 import type { Binding } from './binding'
 import { Connections } from './connections'
-import { refuseRequest } from './decisions'
+import { isOptedOut, refuseRequest } from './decisions'
 import type { Decisions } from './decisions'
 import { offerFile } from './file-reply'
 import { Promoter } from './promotion'
@@ -31,17 +31,16 @@ export interface Offload {
 export function addOffloadHooks (fastify: FastifyInstance, { binding, support, counters, decisions, minSize }: Offload): void {
   const connections = new Connections(fastify, binding, counters)
   const promoter = new Promoter(support, counters, fastify.log)
-  const connectionOf = (request: FastifyRequest) => connections.of(request.raw.socket as TLSSocket)
 
   const route = (request: FastifyRequest, reply: FastifyReply, payload: unknown) => {
     const refusal = refuseRequest(request)
-    const connection = refusal === undefined || refusal === 'route-opted-out' ? connectionOf(request) : undefined
-    const path = connection?.path ?? 'node'
-    if (refusal !== undefined) return decisions.decide(request, path, refusal)
-    if (connection === undefined) return decisions.decide(request, path, 'not-captured')
-    if (!(payload instanceof ReadStream)) return decisions.decide(request, path, 'payload-not-a-file')
-    if (!pipesAsNodeDoes(payload)) return decisions.decide(request, path, 'stream-modified')
-    if (connection.refusal !== undefined) return decisions.decide(request, path, connection.refusal)
+    if (refusal !== undefined) return decisions.decide(request, 'node', refusal)
+    const connection = connections.of(request.raw.socket as TLSSocket)
+    if (connection === undefined) return decisions.decide(request, 'node', 'not-captured')
+    if (!(payload instanceof ReadStream)) return decisions.decide(request, connection.path, 'payload-not-a-file')
+    if (isOptedOut(request)) return decisions.decide(request, connection.path, 'route-opted-out')
+    if (!pipesAsNodeDoes(payload)) return decisions.decide(request, connection.path, 'stream-modified')
+    if (connection.refusal !== undefined) return decisions.decide(request, connection.path, connection.refusal)
     decisions.offer(request)
     offerFile(payload, reply, {
       binding,
@@ -50,15 +49,16 @@ export function addOffloadHooks (fastify: FastifyInstance, { binding, support, c
       minSize,
       decided: reason => decisions.decide(request, reason === null ? 'sendfile' : connection.path, reason)
     })
+    // Before Fastify's own listener, which runs the onResponse hooks; not by such
+    // a hook, for without any Fastify listens to no response.
+    reply.raw.prependOnceListener('finish', () => {
+      // Something else than the response consumed the stream.
+      if (decisions.isOffered(request)) decisions.decide(request, connection.path, 'payload-wrapped')
+    })
   }
 
   fastify.addHook('onSend', (request, reply, payload, next) => {
     route(request, reply, payload)
-    next()
-  })
-  fastify.addHook('onResponse', (request, _reply, next) => {
-    // Something else than the response consumed the stream.
-    if (decisions.isOffered(request)) decisions.decide(request, connectionOf(request)?.path ?? 'node', 'payload-wrapped')
     next()
   })
 }

@@ -1,43 +1,43 @@
 import { Socket } from 'node:net'
 import { PassThrough } from 'node:stream'
 import { TLSSocket } from 'node:tls'
+import Fastify from 'fastify'
 import type { FastifyRequest } from 'fastify'
 import t from 'tap'
-import { OFF, PENDING, decision, refuseRequest } from '../../lib/decisions'
+import { Decisions, OFF, PENDING, decision, isOptedOut, refuseRequest } from '../../lib/decisions'
+import { Counters } from '../../lib/stats'
 
 const tcp = new Socket()
 const secure = new TLSSocket(new PassThrough())
 t.teardown(() => { secure.destroy() })
 
 /** As much of a request as the decision looks at. */
-function requestOf (socket: unknown, { httpVersionMajor = 1, config = {} }: { httpVersionMajor?: number, config?: object } = {}): FastifyRequest {
-  return { raw: { socket, httpVersionMajor }, routeOptions: { config } } as unknown as FastifyRequest
+function requestOf (socket: unknown, httpVersionMajor = 1): FastifyRequest {
+  return { raw: { socket, httpVersionMajor } } as unknown as FastifyRequest
 }
 
 t.test('why no reply to a request can be offloaded', async t => {
   for (const [what, request, reason] of [
     ['HTTPS', requestOf(secure), undefined],
-    ['HTTPS, route opted in', requestOf(secure, { config: { ktls: true } }), undefined],
-    ['HTTPS, route opted out', requestOf(secure, { config: { ktls: false } }), 'route-opted-out'],
-    ['HTTP/2', requestOf(secure, { httpVersionMajor: 2 }), 'http2'],
-    ['HTTP/2 without TLS', requestOf(tcp, { httpVersionMajor: 2 }), 'http2'],
+    ['HTTP/2', requestOf(secure, 2), 'http2'],
+    ['HTTP/2 without TLS', requestOf(tcp, 2), 'http2'],
     ['HTTP', requestOf(tcp), 'plain-http'],
-    ['inject()', requestOf(new PassThrough()), 'inject'],
-    ['inject(), route opted out', requestOf(new PassThrough(), { config: { ktls: false } }), 'route-opted-out']
+    ['inject()', requestOf(new PassThrough()), 'inject']
   ] as const) t.equal(refuseRequest(request), reason, what)
 })
 
+t.test("a route's own wish", async t => {
+  for (const [config, expected] of [[{}, false], [{ ktls: true }, false], [{ ktls: false }, true]] as const) {
+    t.equal(isOptedOut({ routeOptions: { config } } as unknown as FastifyRequest), expected)
+  }
+})
+
 t.test('a decision says by which path, and over what', async t => {
-  secure.getProtocol = () => 'TLSv1.3'
-  secure.getCipher = () => ({ name: 'n', standardName: 'TLS_AES_128_GCM_SHA256', version: 'TLSv1.3' })
-  const offloaded = decision(requestOf(secure), 'sendfile', null)
-  t.strictSame(offloaded, { offloaded: true, path: 'sendfile', version: 'TLSv1.3', cipher: 'TLS_AES_128_GCM_SHA256', reason: null })
-  t.strictSame(decision(requestOf(secure), 'write', 'too-small'), {
-    offloaded: false, path: 'write', version: 'TLSv1.3', cipher: 'TLS_AES_128_GCM_SHA256', reason: 'too-small'
-  })
-  t.strictSame(decision(requestOf(tcp), 'node', 'plain-http'), {
-    offloaded: false, path: 'node', version: null, cipher: null, reason: 'plain-http'
-  })
+  const protocol = { version: 'TLSv1.3', cipher: 'TLS_AES_128_GCM_SHA256' }
+  const offloaded = decision('sendfile', null, protocol)
+  t.strictSame(offloaded, { offloaded: true, path: 'sendfile', ...protocol, reason: null })
+  t.strictSame(decision('write', 'too-small', protocol), { offloaded: false, path: 'write', ...protocol, reason: 'too-small' })
+  t.strictSame(decision('node', 'plain-http', null), { offloaded: false, path: 'node', version: null, cipher: null, reason: 'plain-http' })
   t.ok(Object.isFrozen(offloaded))
 })
 
@@ -46,4 +46,23 @@ t.test('what stands before a decision, and in its place', async t => {
   t.strictSame(OFF, { offloaded: false, path: 'node', version: null, cipher: null, reason: 'off' })
   t.ok(Object.isFrozen(PENDING))
   t.ok(Object.isFrozen(OFF))
+})
+
+t.test('a renegotiated cipher shows in the next decision', async t => {
+  const app = Fastify()
+  const decisions = new Decisions(app, new Counters(), 'auto')
+  app.get('/', async request => {
+    Object.defineProperty(request.raw, 'socket', { value: secure })
+    decisions.decide(request, 'node', 'too-small')
+    return request.ktls
+  })
+  secure.getProtocol = () => 'TLSv1.2'
+  for (const cipher of ['first', 'second']) {
+    secure.getCipher = () => ({ name: '', standardName: cipher, version: 'TLSv1.2' })
+    for (let reply = 0; reply < 2; reply++) {
+      t.match((await app.inject('/')).json(), { path: 'node', reason: 'too-small', version: 'TLSv1.2', cipher })
+    }
+    // As Node does at the end of each handshake.
+    secure.emit('secure')
+  }
 })
