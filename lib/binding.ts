@@ -71,6 +71,8 @@ export interface Binding {
   discard (): void
   /** A new descriptor with close-on-exec, or a negative errno. */
   duplicate (fd: number): number
+  /** Whether a file's byte is known to be readable without waiting for the disk. */
+  isCached (fd: number, offset: number): boolean
   /** For tests: the number of records after which a key counts as used up. */
   limitRecords (count: number): void
   /** For tests: the transmitters closed so far, by what TCP had got of each (native/record_stream.h). */

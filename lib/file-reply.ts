@@ -109,6 +109,7 @@ class FileReply {
    */
   #tryToRead (range: ByteRange): void {
     const wanted = Math.min(1, range.length)
+    if (wanted === 0 || this.#context.binding.isCached(this.#fd!, range.offset)) return this.#promote(range)
     fs.read(this.#fd!, Buffer.alloc(1), 0, wanted, range.offset, (error, bytesRead) => {
       if (this.#isOver()) return this.#leave()
       if (error !== null || bytesRead < wanted) return this.#fallBack('file-unreadable')

@@ -202,6 +202,16 @@ Napi::Value Duplicate(const Napi::CallbackInfo& info) {
   return Napi::Number::New(info.Env(), fd >= 0 ? fd : -errno);
 }
 
+// isCached(fd, offset): whether the byte can be read without waiting for the
+// disk (man 2 preadv2, RWF_NOWAIT). File systems that cannot tell say no.
+Napi::Value IsCached(const Napi::CallbackInfo& info) {
+  uint8_t byte;
+  const iovec part = {&byte, sizeof(byte)};
+  const ssize_t got = sys.preadv2(info[0].As<Napi::Number>().Int32Value(), &part, 1,
+                                  info[1].As<Napi::Number>().Int64Value(), RWF_NOWAIT);
+  return Napi::Boolean::New(info.Env(), got == sizeof(byte));
+}
+
 // limitRecords(count): for tests, see RecordStream.
 void LimitRecords(const Napi::CallbackInfo& info) {
   RecordStream::LimitRecords(static_cast<uint64_t>(info[0].As<Napi::Number>().Int64Value()));
@@ -248,6 +258,7 @@ Napi::Object Init(Napi::Env env, Napi::Object exports) {
   exports.Set("claim", Napi::Function::New(env, ClaimSessions, "claim"));
   exports.Set("discard", Napi::Function::New(env, DiscardSessions, "discard"));
   exports.Set("duplicate", Napi::Function::New(env, Duplicate, "duplicate"));
+  exports.Set("isCached", Napi::Function::New(env, IsCached, "isCached"));
   exports.Set("limitRecords", Napi::Function::New(env, LimitRecords, "limitRecords"));
   exports.Set("closings", Napi::Function::New(env, Closings, "closings"));
   exports.Set("drain", Napi::Function::New(env, Drain, "drain"));

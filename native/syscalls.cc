@@ -17,7 +17,7 @@ int Unacknowledged(int fd, int* bytes) { return ioctl(fd, SIOCOUTQ, bytes); }
 
 Syscalls sys = {
     ::setsockopt, ::getsockopt, ::sendmsg,      ::sendfile,  ::shutdown,
-    ::close,      Duplicate,    Unacknowledged, ::epoll_ctl,
+    ::close,      Duplicate,    Unacknowledged, ::epoll_ctl, ::preadv2,
 };
 
 }  // namespace fastify_ktls

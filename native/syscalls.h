@@ -9,6 +9,7 @@
 #include <sys/epoll.h>
 #include <sys/socket.h>
 #include <sys/types.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #include <utility>
@@ -27,6 +28,7 @@ struct Syscalls {
   // SIOCOUTQ: bytes in the TCP send queue that the peer has not acknowledged.
   int (*unacknowledged)(int fd, int* bytes);
   int (*epoll_ctl)(int epoll, int operation, int fd, epoll_event* event);
+  ssize_t (*preadv2)(int fd, const iovec* parts, int count, off_t offset, int flags);
 };
 
 extern Syscalls sys;

@@ -44,6 +44,7 @@ enum Point {
   kDuplicate,
   kUnacknowledged,
   kEpollCtl,
+  kReadCached,
   kPointCount,
 };
 
@@ -154,12 +155,17 @@ int EpollCtl(int epoll, int operation, int fd, epoll_event* event) {
   return fault ? Fail(*fault) : next.epoll_ctl(epoll, operation, fd, event);
 }
 
+ssize_t ReadCached(int fd, const iovec* parts, int count, off_t offset, int flags) {
+  const std::optional<Fault> fault = Count(kReadCached);
+  return fault ? Fail(*fault) : next.preadv2(fd, parts, count, offset, flags);
+}
+
 void Install() {
   static std::once_flag once;
   std::call_once(once, [] {
     next = sys;
     sys = {SetOption, GetOption, SendMessage,    SendFile, ShutDown,
-           Close,     Duplicate, Unacknowledged, EpollCtl};
+           Close,     Duplicate, Unacknowledged, EpollCtl, ReadCached};
   });
 }
 

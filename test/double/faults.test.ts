@@ -76,6 +76,9 @@ const ROWS: readonly Row[] = [
   // Whatever close returns, the descriptor is gone.
   { point: 'close', effects: ['EINTR', 'EIO'], outcome: 'whole' },
   { point: 'close', effects: ['EINTR'], times: Infinity, outcome: 'whole' },
+  // The page is not there, the file system cannot tell, the disk is bad: then it is read for good.
+  { point: 'preadv2', effects: ['EAGAIN', 'EOPNOTSUPP', 'EIO'], outcome: 'whole' },
+  { point: 'preadv2', effects: ['EAGAIN'], times: Infinity, outcome: 'whole' },
   { point: 'duplicate', effects: ['EMFILE', 'ENOMEM'], outcome: 'whole', fallback: 'no-resources' },
   { point: 'duplicate', effects: ['EMFILE'], times: Infinity, outcome: 'whole', fallback: 'no-resources' }
 ]
