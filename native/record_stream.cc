@@ -7,6 +7,7 @@ namespace fastify_ktls {
 namespace {
 
 constexpr size_t kMaxPlaintext = 16384;
+constexpr size_t kPage = 4096;
 
 // As often the figures are asked for again before the wait for them is given up.
 constexpr int kMaxUnreadable = 8;
@@ -45,19 +46,35 @@ void RecordStream::Count(std::atomic<uint64_t>* counter, ssize_t sent) {
 ssize_t RecordStream::SendData(const void* data, size_t length, bool more) {
   const ssize_t sent = fastify_ktls::SendData(fd(), data, length, more);
   Count(&data_bytes_, sent);
+  if (sent > 0) open_bytes_ = more ? (open_bytes_ + static_cast<size_t>(sent)) % kMaxPlaintext : 0;
   return sent;
+}
+
+// Records of whole pages have the fewest pieces, which the cipher takes one by
+// one. After a head, or from within a page, the first record ends early for that.
+size_t RecordStream::UpToPage(int64_t offset, size_t length) const {
+  const size_t room = kMaxPlaintext - open_bytes_;
+  const size_t past = (static_cast<size_t>(offset) + room) % kPage;
+  if (past == 0 || length <= room) return length;
+  return room > past ? room - past : room;
 }
 
 ssize_t RecordStream::SendFile(int file, int64_t offset, size_t length) {
   off_t from = offset;
+  length = UpToPage(offset, length);
   const ssize_t sent = sys.sendfile(fd(), file, &from, length);
+  if (sent < 0) return -errno;
   Count(&file_bytes_, sent);
-  return sent >= 0 ? sent : -errno;
+  // A short count leaves the record open (splice's MSG_MORE).
+  const bool whole = static_cast<size_t>(sent) == length;
+  open_bytes_ = whole ? 0 : (open_bytes_ + static_cast<size_t>(sent)) % kMaxPlaintext;
+  return sent;
 }
 
 int RecordStream::SendRecord(uint8_t type, const void* data, size_t length) {
   const int error = SendControlRecord(fd(), type, data, length);
   if (error != 0) return error;
+  open_bytes_ = 0;
   control_bytes_ += length;
   at_most_ += 2;
   return 0;

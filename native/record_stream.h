@@ -34,7 +34,7 @@ class RecordStream {
   uint64_t data_bytes() const { return data_bytes_.load(std::memory_order_relaxed); }
   uint64_t file_bytes() const { return file_bytes_.load(std::memory_order_relaxed); }
 
-  // Bytes taken or a negative errno; of a file 0 at its end.
+  // Bytes taken, which may be fewer, or a negative errno; of a file 0 at its end.
   ssize_t SendData(const void* data, size_t length, bool more);
   ssize_t SendFile(int file, int64_t offset, size_t length);
   // 0 or a negative errno. The record goes whole or not at all.
@@ -64,16 +64,18 @@ class RecordStream {
 
  private:
   void Count(std::atomic<uint64_t>* counter, ssize_t sent);
+  size_t UpToPage(int64_t offset, size_t length) const;
 
   UniqueFd socket_;
   Start start_;
   std::atomic<uint64_t> data_bytes_{0};
   std::atomic<uint64_t> file_bytes_{0};
   uint64_t control_bytes_ = 0;
+  size_t open_bytes_ = 0;         // of the record that is not sealed yet
   uint64_t earlier_records_ = 0;  // sealed under keys before the present one
   uint64_t at_most_;              // upper bound of the present key's sequence
   Balance balance_ = kUnknown;
-  int unreadable_ = 0;            // how often in turn the figures could not be read
+  int unreadable_ = 0;  // how often in turn the figures could not be read
 };
 
 }  // namespace fastify_ktls

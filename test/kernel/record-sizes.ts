@@ -1,6 +1,7 @@
-import { createReadStream } from 'node:fs'
+import { createReadStream, readFileSync } from 'node:fs'
 import t from 'tap'
 import { ask, get, readReply, receive } from '../support/client'
+import type { Reply } from '../support/client'
 import { makeFile, makeFolder, sha256 } from '../support/files'
 import { kernelPromotions } from '../support/kernel'
 import { sClient } from '../support/s-client'
@@ -27,24 +28,36 @@ for (const version of ['tls1_2', 'tls1_3']) {
 
 const DATA = 23
 const FULL = 16_384
+const PAGE = 4096
 /** TLS 1.2, where data have a type of their own: the explicit nonce and the tag (RFC 5288 3). */
 const TLS12 = { minVersion: 'TLSv1.2', maxVersion: 'TLSv1.2', ciphers: 'ECDHE-ECDSA-AES256-GCM-SHA384' } as const
 const OVERHEAD = 8 + 16
 
-t.test("a reply's head and its file share records, all of them full but the last", async t => {
+t.test("a reply's head and its file share a record; the records after it are full and begin with a page", async t => {
   const file = makeFile(folder, 100_000)
+  const bytes = readFileSync(file.path)
   const { port, decisions } = await serveFolder(t, folder, { ktls: {} })
   const before = kernelPromotions()
   const client = await get(port, `/${file.name}`, [], TLS12)
+  const expected: number[] = []
+  const answered = ({ head }: Reply, first: number, last: number, name: string) => {
+    // As much as there is room for, up to a page's end.
+    const pages = Math.floor((first + FULL - head.length) / PAGE) * PAGE
+    expected.push(head.length + pages - first)
+    for (let at = pages; at < last; at += FULL) expected.push(Math.min(FULL, last - at))
+    t.strictSame(client.records.seen.filter(({ type }) => type === DATA).map(({ length }) => length - OVERHEAD), expected, name)
+  }
   const first = await readReply(client)
-  const sizes = () => client.records.seen.filter(({ type }) => type === DATA).map(({ length }) => length - OVERHEAD)
-  const expected = (size: number) => [...Array<number>(Math.floor(size / FULL)).fill(FULL), size % FULL]
-  const firstRecords = expected(first.head.length + file.size)
-  t.strictSame(sizes(), firstRecords, "the connection's first reply")
+  answered(first, 0, file.size, "the connection's first reply")
+  t.equal(first.sha256, file.sha256)
+  ask(client, `/${file.name}`, ['Range: bytes=5000-94999'])
+  const part = await readReply(client)
+  answered(part, 5000, 95_000, 'a range')
+  t.equal(part.sha256, sha256(bytes.subarray(5000, 95_000)))
   ask(client, `/${file.name}`, ['Connection: close'])
-  const second = await receive(client)
-  t.strictSame(sizes(), [...firstRecords, ...expected(second.head.length + file.size)], 'on a promoted connection')
-  t.strictSame([first.sha256, second.sha256], [file.sha256, file.sha256])
-  t.match(await decisions(2), [{ path: 'sendfile' }, { path: 'sendfile' }])
+  const last = await receive(client)
+  answered(last, 0, file.size, 'the last one')
+  t.equal(last.sha256, file.sha256)
+  t.match(await decisions(3), [{ path: 'sendfile' }, { path: 'sendfile' }, { path: 'sendfile' }])
   t.equal(kernelPromotions() - before, 1)
 })
