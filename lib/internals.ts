@@ -115,6 +115,9 @@ export function readsAsNodeDoes (stream: fs.ReadStream): boolean {
 
 /** Whether the stream uses the real file system, not `options.fs` and not a FileHandle. */
 export function usesRealFs (stream: fs.ReadStream): boolean {
-  const key = Object.getOwnPropertySymbols(stream).find(symbol => symbol.description === 'kFs')
-  return key !== undefined && (stream as unknown as Record<symbol, unknown>)[key] === fs
+  kFs ??= Object.getOwnPropertySymbols(stream).find(symbol => symbol.description === 'kFs')
+  return kFs !== undefined && (stream as unknown as Record<symbol, unknown>)[kFs] === fs
 }
+
+/** The same on all streams. */
+let kFs: symbol | undefined

@@ -71,6 +71,8 @@ export class KernelTransmit {
   readonly #counters: KeyCounters
   /** The Writable waits for one thing at a time. */
   #waiting: Callback | undefined
+  /** What destroyed the socket before. */
+  #destroy!: Writable['_destroy']
   #submitted = 0
   #seenByTimer = 0
 
@@ -118,26 +120,22 @@ export class KernelTransmit {
     if (this.#transmitter.abort()) live.delete(this.#transmitter.id)
   }
 
-  /** Overrides the documented methods that a Writable's implementation consists of. */
   #takeOver (): void {
-    const socket: TLSSocket & Partial<Writable> = this.#socket
-    const destroy = socket._destroy
-    socket._write = (chunk: Uint8Array | string, encoding: BufferEncoding, callback: Callback) => {
-      this.#send([{ chunk, encoding }], callback)
-    }
-    socket._writev = (chunks: Chunk[], callback: Callback) => this.#send(chunks, callback)
-    socket._final = callback => this.#end(callback)
-    socket._destroy = (error, callback) => {
-      this.abandon()
-      // As Node: a write that a destroy cuts off is no error of its own.
-      this.#answer(null)
-      destroy.call(socket, error, callback)
-    }
-    Object.defineProperty(socket, 'bytesWritten', { configurable: true, get: () => this.#bytesWritten() })
+    const socket = this.#socket as PromotedSocket
+    this.#destroy = socket._destroy
+    socket[kTransmit] = this
+    Object.defineProperties(socket, PROMOTED)
     guardIdleTimer(socket, () => this.#progressed())
   }
 
-  #send (chunks: readonly Chunk[], callback: Callback): void {
+  destroy (error: Error | null, callback: Callback): void {
+    this.abandon()
+    // As Node: a write that a destroy cuts off is no error of its own.
+    this.#answer(null)
+    this.#destroy.call(this.#socket, error, callback)
+  }
+
+  send (chunks: readonly Chunk[], callback: Callback): void {
     refreshIdleTimer(this.#socket)
     const parts = joinData(chunks)
     for (const part of parts) this.#submitted += part.length
@@ -145,7 +143,7 @@ export class KernelTransmit {
   }
 
   /** RFC 8446 6.1: close_notify, then the end of the sending side. */
-  #end (callback: Callback): void {
+  end (callback: Callback): void {
     this.#session.closeNotify()
     this.#await(this.#transmitter.shutdown(), () => callback())
   }
@@ -165,7 +163,7 @@ export class KernelTransmit {
   }
 
   /** As Node counts: all that was handed on, and what still waits in the Writable. */
-  #bytesWritten (): number {
+  get bytesWritten (): number {
     let bytes = this.bytesBefore + this.#submitted
     for (const { chunk, encoding } of bufferedChunks(this.#socket)) bytes += sizeOf(chunk, encoding)
     return bytes
@@ -178,6 +176,29 @@ export class KernelTransmit {
     this.#seenByTimer = this.dataBytes + this.fileBytes
     return this.#seenByTimer !== seen
   }
+}
+
+const kTransmit = Symbol('fastify-ktls.transmit')
+
+type PromotedSocket = TLSSocket & Writable & { [kTransmit]: KernelTransmit }
+
+function method (value: (this: PromotedSocket, ...args: never[]) => void): PropertyDescriptor {
+  return { value, configurable: true, writable: true }
+}
+
+/**
+ * Overrides the documented methods that a Writable's implementation consists of.
+ * The same functions for all: with accessors of its own each socket would be of a
+ * shape of its own to V8, and all of Node's code that meets sockets slower.
+ */
+const PROMOTED: PropertyDescriptorMap = {
+  _write: method(function (chunk: Uint8Array | string, encoding: BufferEncoding, callback: Callback) {
+    this[kTransmit].send([{ chunk, encoding }], callback)
+  }),
+  _writev: method(function (chunks: Chunk[], callback: Callback) { this[kTransmit].send(chunks, callback) }),
+  _final: method(function (callback: Callback) { this[kTransmit].end(callback) }),
+  _destroy: method(function (error: Error | null, callback: Callback) { this[kTransmit].destroy(error, callback) }),
+  bytesWritten: { configurable: true, get (this: PromotedSocket) { return this[kTransmit].bytesWritten } }
 }
 
 /** File ranges as they are, and each run of data between them as one buffer. */
