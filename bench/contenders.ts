@@ -2,15 +2,8 @@ import { fork } from 'node:child_process'
 import { once } from 'node:events'
 import { join } from 'node:path'
 import { startNginx } from './nginx'
+import type { Running } from './running'
 import type { ServerOptions } from './server'
-
-/** A server under measurement. */
-export interface Running {
-  readonly port: number
-  /** Of the process that answers. */
-  readonly pid: number
-  stop (): Promise<void>
-}
 
 export interface Surroundings {
   /** Whose files are served. */

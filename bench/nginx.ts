@@ -7,7 +7,7 @@ import { certificate } from '../test/certificate'
 import { Apt } from '../test/vm/apt'
 import { freshEntry } from '../test/vm/cache'
 import type { Progress } from '../test/vm/cache'
-import type { Running } from './contenders'
+import type { Running } from './running'
 import { JSON_BODY } from './workloads'
 
 /** Days after which a newer nginx is looked for. */

@@ -28,6 +28,7 @@ const USAGE = `usage: npm run bench -- [options]
   --contender NAME     ${CONTENDERS.map(({ name }) => name).join('; ')}; may be repeated (all)
   --workload NAME      ${WORKLOADS.map(({ name }) => name).join('; ')}; may be repeated (all)
   --output FOLDER      write results.md and results.svg
+  --help
 `
 
 /** Milliseconds after which the guest is ended. */
@@ -35,13 +36,16 @@ const TIMEOUT = 2 * 60 * 60 * 1000
 
 const progress = (message: string) => { process.stderr.write(`${message}\n`) }
 
-function parse (): Omit<Order, 'nginx'> & { readonly output: string | undefined } {
+type Choice = Omit<Order, 'nginx'> & { readonly output: string | undefined, readonly help: boolean }
+
+function parse (): Choice {
   const { values } = parseArgs({
     options: {
       samples: { type: 'string', default: '20' },
       contender: { type: 'string', multiple: true, default: [] },
       workload: { type: 'string', multiple: true, default: [] },
-      output: { type: 'string' }
+      output: { type: 'string' },
+      help: { type: 'boolean', default: false }
     }
   })
   const samples = Number(values.samples)
@@ -54,7 +58,8 @@ function parse (): Omit<Order, 'nginx'> & { readonly output: string | undefined 
     samples,
     contenders: known('contender', values.contender, CONTENDERS),
     workloads: known('workload', values.workload, WORKLOADS),
-    output: values.output
+    output: values.output,
+    help: values.help
   }
 }
 
@@ -87,7 +92,7 @@ async function measure (order: Order): Promise<{ measurements: Measurement[], un
 }
 
 async function main (): Promise<void> {
-  let wanted: ReturnType<typeof parse>
+  let wanted: Choice
   try {
     wanted = parse()
   } catch (error) {
@@ -95,7 +100,11 @@ async function main (): Promise<void> {
     process.exitCode = 2
     return
   }
-  const { output, ...choice } = wanted
+  const { output, help, ...choice } = wanted
+  if (help) {
+    process.stdout.write(USAGE)
+    return
+  }
   const { measurements, unit } = await measure({ ...choice, nginx: await fetchNginx(progress) })
   const figures = figuresOf(measurements)
   const text = report(figures, unit)

@@ -42,7 +42,7 @@ export class Decisions {
     const last = this.#last.get(socket)
     if (last?.path === path && last.reason === reason) return last
     // A renegotiation can change the cipher.
-    if (last === undefined) socket.on('secure', () => this.#last.delete(socket))
+    if (last === undefined) socket.once('secure', () => this.#last.delete(socket))
     const made = decision(path, reason, last ?? protocolOf(socket))
     this.#last.set(socket, made)
     return made
