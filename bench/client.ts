@@ -46,14 +46,17 @@ export class Client {
         }
         left -= chunk.length
         onBody(chunk)
+        if (left < 0) reject(new Error(`${path}: ${-left} bytes too many`))
         if (left === 0) resolve(length)
       }
       this.#fail = reject
+      if (this.#socket.destroyed) reject(new Error('the connection is closed'))
       this.#socket.write([`GET ${path} HTTP/1.1`, 'Host: localhost', ...headers, '', ''].join('\r\n'))
     })
   }
 
   async close (): Promise<void> {
+    if (this.#socket.closed) return
     this.#socket.destroy()
     await once(this.#socket, 'close')
   }

@@ -83,8 +83,7 @@ async function main (order: Order): Promise<void> {
   const chosen = <T extends { readonly name: string }> (all: readonly T[], names: readonly string[]) => all.filter(({ name }) => names.length === 0 || names.includes(name))
   const root = mkdtempSync(join(tmpdir(), 'fastify-ktls-bench-'))
   const hashes = writeFiles(root)
-  for (const [index, contender] of chosen<Contender>(CONTENDERS, order.contenders).entries()) {
-    const running = await contender.start({ folder: root, temporary: join(root, `own-${index}`), nginx: order.nginx })
+  const measureAll = async (contender: Contender, running: Running) => {
     const warmUp = await Client.connect(running.port, contender.secure)
     for (let i = 0; i < WARM_UP.requests; i++) await warmUp.get(WARM_UP.path)
     await warmUp.close()
@@ -92,9 +91,19 @@ async function main (order: Order): Promise<void> {
       const expected = workload.headers === undefined ? hashes.get(workload.path) : undefined
       process.stdout.write(`${JSON.stringify(await measure(contender, running, workload, order.samples, expected))}\n`)
     }
-    await running.stop()
   }
-  rmSync(root, { recursive: true })
+  try {
+    for (const [index, contender] of chosen<Contender>(CONTENDERS, order.contenders).entries()) {
+      const running = await contender.start({ folder: root, temporary: join(root, `own-${index}`), nginx: order.nginx })
+      try {
+        await measureAll(contender, running)
+      } finally {
+        await running.stop()
+      }
+    }
+  } finally {
+    rmSync(root, { recursive: true })
+  }
 }
 
 main(JSON.parse(process.argv[2]!) as Order).catch((error: unknown) => {

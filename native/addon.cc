@@ -202,14 +202,17 @@ Napi::Value Duplicate(const Napi::CallbackInfo& info) {
   return Napi::Number::New(info.Env(), fd >= 0 ? fd : -errno);
 }
 
-// isCached(fd, offset): whether the byte can be read without waiting for the
-// disk (man 2 preadv2, RWF_NOWAIT). File systems that cannot tell say no.
+// isCached(fd, offset): whether the byte was read without any work for the disk.
+// RWF_NOWAIT alone would have a page that is not there read ahead, by this thread;
+// a page that is there may hold what the disk failed to give. No where the kernel
+// or the file system cannot tell.
 Napi::Value IsCached(const Napi::CallbackInfo& info) {
+  const int fd = info[0].As<Napi::Number>().Int32Value();
+  const off_t offset = info[1].As<Napi::Number>().Int64Value();
   uint8_t byte;
   const iovec part = {&byte, sizeof(byte)};
-  const ssize_t got = sys.preadv2(info[0].As<Napi::Number>().Int32Value(), &part, 1,
-                                  info[1].As<Napi::Number>().Int64Value(), RWF_NOWAIT);
-  return Napi::Boolean::New(info.Env(), got == sizeof(byte));
+  return Napi::Boolean::New(
+      info.Env(), sys.cached(fd, offset) > 0 && sys.preadv2(fd, &part, 1, offset, RWF_NOWAIT) == 1);
 }
 
 // limitRecords(count): for tests, see RecordStream.

@@ -27,6 +27,7 @@ RecordStream::RecordStream(UniqueFd socket, Start start)
     : socket_(std::move(socket)), start_(std::move(start)), at_most_(start_.sequence) {}
 
 void RecordStream::Close() {
+  if (balance_ == kLess) IsInTcp(0);  // a reset may have come since
   closed[balance_]++;
   socket_.Reset();
   start_.keys.reset();

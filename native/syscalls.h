@@ -28,6 +28,8 @@ struct Syscalls {
   // SIOCOUTQ: bytes in the TCP send queue that the peer has not acknowledged.
   int (*unacknowledged)(int fd, int* bytes);
   int (*epoll_ctl)(int epoll, int operation, int fd, epoll_event* event);
+  // cachestat (Linux 6.5): how many pages around a byte are in the page cache.
+  int (*cached)(int fd, off_t offset);
   ssize_t (*preadv2)(int fd, const iovec* parts, int count, off_t offset, int flags);
 };
 

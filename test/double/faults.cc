@@ -44,6 +44,7 @@ enum Point {
   kDuplicate,
   kUnacknowledged,
   kEpollCtl,
+  kCached,
   kReadCached,
   kPointCount,
 };
@@ -155,6 +156,12 @@ int EpollCtl(int epoll, int operation, int fd, epoll_event* event) {
   return fault ? Fail(*fault) : next.epoll_ctl(epoll, operation, fd, event);
 }
 
+int Cached(int fd, off_t offset) {
+  const std::optional<Fault> fault = Count(kCached);
+  if (IsError(fault)) return Fail(*fault);
+  return fault ? fault->value : next.cached(fd, offset);
+}
+
 ssize_t ReadCached(int fd, const iovec* parts, int count, off_t offset, int flags) {
   const std::optional<Fault> fault = Count(kReadCached);
   return fault ? Fail(*fault) : next.preadv2(fd, parts, count, offset, flags);
@@ -164,8 +171,8 @@ void Install() {
   static std::once_flag once;
   std::call_once(once, [] {
     next = sys;
-    sys = {SetOption, GetOption, SendMessage,    SendFile, ShutDown,
-           Close,     Duplicate, Unacknowledged, EpollCtl, ReadCached};
+    sys = {SetOption, GetOption,      SendMessage, SendFile, ShutDown,  Close,
+           Duplicate, Unacknowledged, EpollCtl,    Cached,   ReadCached};
   });
 }
 

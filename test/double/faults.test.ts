@@ -40,6 +40,9 @@ const BLOCKED: readonly Fault[] = [
   { point: 'sendfile', effect: 'EAGAIN', call: 4 }
 ]
 
+/** The kernel says that the page is there, also one that cannot tell. */
+const CACHED: readonly Fault[] = [{ point: 'cachestat', effect: 'at most 1', call: 1, times: Infinity }]
+
 const ROWS: readonly Row[] = [
   // __tcp_set_ulp, tls_init; EPERM and EACCES are what BPF and the security modules answer.
   { point: 'setsockopt TCP_ULP', effects: ['ENOENT', 'EEXIST', 'ENOTCONN', 'EPERM', 'ENOMEM'], outcome: 'whole', fallback: 'kernel-refused' },
@@ -76,9 +79,12 @@ const ROWS: readonly Row[] = [
   // Whatever close returns, the descriptor is gone.
   { point: 'close', effects: ['EINTR', 'EIO'], outcome: 'whole' },
   { point: 'close', effects: ['EINTR'], times: Infinity, outcome: 'whole' },
-  // The page is not there, the file system cannot tell, the disk is bad: then it is read for good.
-  { point: 'preadv2', effects: ['EAGAIN', 'EOPNOTSUPP', 'EIO'], outcome: 'whole' },
-  { point: 'preadv2', effects: ['EAGAIN'], times: Infinity, outcome: 'whole' },
+  // An old kernel, a container, no page: then the file is read for good.
+  { point: 'cachestat', effects: ['ENOSYS', 'EPERM', 'at most 0'], outcome: 'whole' },
+  { point: 'cachestat', effects: ['ENOSYS'], times: Infinity, outcome: 'whole' },
+  // The page is gone again, the file system cannot tell, the disk is bad.
+  { point: 'preadv2', effects: ['EAGAIN', 'EOPNOTSUPP', 'EIO'], base: CACHED, outcome: 'whole' },
+  { point: 'preadv2', effects: ['EAGAIN'], times: Infinity, base: CACHED, outcome: 'whole' },
   { point: 'duplicate', effects: ['EMFILE', 'ENOMEM'], outcome: 'whole', fallback: 'no-resources' },
   { point: 'duplicate', effects: ['EMFILE'], times: Infinity, outcome: 'whole', fallback: 'no-resources' }
 ]

@@ -10,12 +10,12 @@ import type { Binding } from '../../lib/binding'
 /** The calls of native/syscalls.h by what they are called for, in the order of faults.cc. */
 const POINTS = [
   'setsockopt TCP_ULP', 'setsockopt TLS_TX', 'getsockopt TCP_INFO', 'getsockopt TLS_TX', 'getsockopt SO_ERROR',
-  'sendmsg of data', 'sendmsg of a record', 'sendfile', 'shutdown', 'close', 'duplicate', 'SIOCOUTQ', 'epoll_ctl', 'preadv2'
+  'sendmsg of data', 'sendmsg of a record', 'sendfile', 'shutdown', 'close', 'duplicate', 'SIOCOUTQ', 'epoll_ctl', 'cachestat', 'preadv2'
 ] as const
 
 export type Point = typeof POINTS[number]
 
-/** What becomes of a call: its errno; fewer bytes taken or given; the connection is over. */
+/** What becomes of a call: its errno; fewer bytes taken or given (of cachestat: its answer); the connection is over. */
 export type Effect = keyof typeof constants.errno | `at most ${number}` | 'half' | 'gone'
 
 export interface Fault {

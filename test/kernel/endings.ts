@@ -2,6 +2,7 @@ import { createReadStream, truncateSync } from 'node:fs'
 import type { ReadStream } from 'node:fs'
 import { once } from 'node:events'
 import t from 'tap'
+import { closings } from '../support/accounts'
 import { get, receive } from '../support/client'
 import { makeFile, makeFolder } from '../support/files'
 import { kernelPromotions, openDescriptors } from '../support/kernel'
@@ -137,11 +138,15 @@ t.test('the last bytes arrive before a clean end, however slow the client', asyn
   const file = makeFile(folder, 9_000_001)
   for (const version of ['TLSv1.2', 'TLSv1.3'] as const) {
     const { app, port } = await serveFolder(t, folder, { ktls: {} })
+    await until(() => app.ktls.stats().connections.open === 0)
+    const before = closings()
     const client = await get(port, `/${file.name}`, ['Connection: close'], { minVersion: version, maxVersion: version })
     await once(client.tls, 'readable')
     await until(() => app.ktls.stats().bytes.sendfile > 1_000_000)
     const { sha256, clean } = await receive(client)
     t.equal(sha256, file.sha256)
     t.ok(clean, 'close_notify came')
+    await until(() => closings().exact > before.exact)
+    t.strictSame(closings(), { ...before, exact: before.exact + 1 }, 'TCP got what the kernel took, to the byte')
   }
 })

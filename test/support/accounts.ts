@@ -10,19 +10,28 @@ export function closings (): Closings {
   return 'binding' in loaded ? loaded.binding.closings() : { exact: 0, owed: 0, less: 0, more: 0, unknown: 0 }
 }
 
-/**
- * Waits until the kernel has let go of each promoted connection that these
- * servers have closed, and throws if TCP had got less of one than was owed, or
- * bytes that did not go through the kernel.
- */
-export async function checkAccounts (servers: readonly FastifyInstance[]): Promise<void> {
-  const ended = sumOf(servers.map(({ ktls }) => {
+/** Promoted connections of these servers that have ended, at least. */
+function endedOf (servers: readonly FastifyInstance[]): number {
+  return sumOf(servers.map(({ ktls }) => {
     const { promoted, open } = ktls?.stats().connections ?? { promoted: 0, open: 0 }
     return Math.max(0, promoted - open)
   }))
-  await until(() => sumOf(Object.values(closings())) >= ended)
-  const { less, more } = closings()
-  deepStrictEqual({ less, more }, { less: 0, more: 0 }, 'the bytes of each connection, at its end')
+}
+
+/**
+ * The returned function waits until the kernel has let go of each promoted
+ * connection that these servers have closed since, and throws if TCP had got less
+ * of one than was owed, or bytes that did not go through the kernel.
+ */
+export function openAccounts (servers: readonly FastifyInstance[]): () => Promise<void> {
+  const before = { ended: endedOf(servers), closings: closings() }
+  return async () => {
+    const ended = endedOf(servers) - before.ended
+    const closed = () => sumOf(Object.values(closings())) - sumOf(Object.values(before.closings))
+    await until(() => closed() >= ended)
+    const { less, more } = closings()
+    deepStrictEqual({ less, more }, { less: before.closings.less, more: before.closings.more }, 'the bytes of each connection, at its end')
+  }
 }
 
 function sumOf (counts: readonly number[]): number {
