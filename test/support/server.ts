@@ -5,7 +5,7 @@ import Fastify from 'fastify'
 import type { FastifyInstance, FastifyReply, FastifyRequest, FastifyServerOptions } from 'fastify'
 import type { FastifyKtlsOptions, ReplyDecision } from '../../types/index'
 import { certificate } from '../certificate'
-import { openAccounts } from './accounts'
+import { openAccount } from './accounts'
 import { ktls } from './plugin'
 
 export interface TestServer {
@@ -65,11 +65,11 @@ export async function startServer (t: Owner, options: ServerOptions): Promise<Te
   }
   await options.setup?.(app)
   servers.push(app)
-  const checkAccounts = openAccounts(servers)
+  const checkAccount = openAccount(app)
   await app.listen({ port: 0, host: options.host ?? '127.0.0.1' })
   t.teardown(async () => {
     await app.close()
-    await checkAccounts()
+    await checkAccount()
   })
   const { port } = app.server.address() as AddressInfo
   const decisions = async (count: number) => {
