@@ -21,7 +21,7 @@ export interface Account {
 
 /** A server that has sent `url`: the sender thread's own descriptors are there. */
 export async function startFaultServer (t: Tap.Test, folder: string, url: string, setup: NonNullable<ServerOptions['setup']>): Promise<FaultServer> {
-  const server = await serveFolder(t, folder, { ktls: {}, setup })
+  const server = await serveFolder(t, folder, { ktls: {}, lies: true, setup })
   const { app, origin, warnings } = server
   let clientErrors = 0
   app.server.on('clientError', () => { clientErrors++ })
