@@ -13,6 +13,10 @@ for (const major of [20, 22, 24, 26] as const) {
     const env = { ...process.env, TAP: '1', TAP_TIMEOUT: '600' }
     await t.spawn(node, [ADDON_TESTS], { env }, 'the addon')
     await t.spawn(node, ['--expose-gc', KERNEL_TESTS, '--double'], { env }, 'the kernel tests')
-    await t.spawn(node, [KERNEL_TESTS, '--double', 'closing', 'endings', 'requests'], { env: { ...env, KTLS_DOUBLE_SEND_LIMIT: '120000' } }, 'calls take less, and records are held back')
   })
 }
+
+t.test('calls take less, and records are held back', async t => {
+  const env = { ...process.env, TAP: '1', TAP_TIMEOUT: '600', KTLS_DOUBLE_SEND_LIMIT: '120000' }
+  await t.spawn(process.execPath, [KERNEL_TESTS, '--double', 'closing', 'endings', 'requests'], { env }, 'the kernel tests of closing')
+})
