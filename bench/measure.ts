@@ -32,31 +32,28 @@ export interface Order {
   readonly nginx: string
 }
 
-const sha256 = (bytes: Buffer | string) => createHash('sha256').update(bytes).digest('hex')
+const sha256 = (bytes: Buffer) => createHash('sha256').update(bytes).digest('hex')
 
-/** Writes the files and returns the hash of each path's content. */
-function writeFiles (folder: string): Map<string, string> {
-  const hashes = new Map([['/json', sha256(JSON_BODY)]])
+/** Writes the files and returns each path's content. */
+function writeFiles (folder: string): Map<string, Buffer> {
+  const contents = new Map([['/json', Buffer.from(JSON_BODY)]])
   for (const { size } of FILES) {
     const content = randomBytes(size)
     writeFileSync(join(folder, fileName(size)), content)
-    hashes.set(`/${fileName(size)}`, sha256(content))
+    contents.set(`/${fileName(size)}`, content)
   }
-  return hashes
+  return contents
 }
 
-async function check (client: Client, { path, headers }: Workload, expected: string | undefined): Promise<void> {
-  const got = createHash('sha256')
-  await client.get(path, headers, bytes => got.update(bytes))
-  if (expected !== undefined && got.digest('hex') !== expected) throw new Error(`${path}: wrong bytes`)
-}
-
-async function measure (contender: Contender, running: Running, workload: Workload, samples: number, expected: string | undefined): Promise<Measurement> {
-  const { path, headers, size, requests } = workload
+async function measure (contender: Contender, running: Running, workload: Workload, samples: number, expected: string): Promise<Measurement> {
+  const { path, range, size, requests } = workload
+  const headers = range === undefined ? [] : [`Range: bytes=${range.join('-')}`]
   const before = promotions()
   const client = await Client.connect(running.port, contender.secure)
   if (workload.afterFile) await client.get(WARM_UP.path)
-  await check(client, workload, expected)
+  const body = createHash('sha256')
+  await client.get(path, headers, bytes => body.update(bytes))
+  if (body.digest('hex') !== expected) throw new Error(`${path}: wrong bytes`)
   for (let i = 0; i < workload.warmUp; i++) await client.get(path, headers)
   const result: Measurement = { contender: contender.name, workload: workload.name, size, all: [], main: [], elapsed: [] }
   for (let sample = 0; sample < samples; sample++) {
@@ -82,13 +79,14 @@ async function measure (contender: Contender, running: Running, workload: Worklo
 async function main (order: Order): Promise<void> {
   const chosen = <T extends { readonly name: string }> (all: readonly T[], names: readonly string[]) => all.filter(({ name }) => names.length === 0 || names.includes(name))
   const root = mkdtempSync(join(tmpdir(), 'fastify-ktls-bench-'))
-  const hashes = writeFiles(root)
+  const contents = writeFiles(root)
   const measureAll = async (contender: Contender, running: Running) => {
     const warmUp = await Client.connect(running.port, contender.secure)
     for (let i = 0; i < WARM_UP.requests; i++) await warmUp.get(WARM_UP.path)
     await warmUp.close()
     for (const workload of chosen(WORKLOADS, order.workloads)) {
-      const expected = workload.headers === undefined ? hashes.get(workload.path) : undefined
+      const [first, last] = workload.range ?? [0, Infinity]
+      const expected = sha256(contents.get(workload.path)!.subarray(first, last + 1))
       process.stdout.write(`${JSON.stringify(await measure(contender, running, workload, order.samples, expected))}\n`)
     }
   }

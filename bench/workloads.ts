@@ -2,7 +2,8 @@
 export interface Workload {
   readonly name: string
   readonly path: string
-  readonly headers?: readonly string[]
+  /** First and last byte, the last one inclusive; the whole without it. */
+  readonly range?: readonly [first: number, last: number]
   /** Bytes of body. */
   readonly size: number
   /** Requests before the first sample. */
@@ -34,7 +35,7 @@ export function fileName (size: number): string {
 
 export const WORKLOADS: readonly Workload[] = [
   ...FILES.map(file => ({ ...file, path: `/${fileName(file.size)}` })),
-  { name: '1 MB of 10 MB', path: `/${fileName(LARGE.size)}`, headers: ['Range: bytes=3000000-4048575'], size: 1 << 20, warmUp: 10, requests: 4 },
+  { name: '1 MB of 10 MB', path: `/${fileName(LARGE.size)}`, range: [3_000_000, 4_048_575], size: 1 << 20, warmUp: 10, requests: 4 },
   { name: 'JSON', path: '/json', size: JSON_BODY.length, warmUp: 2000, requests: 50 },
   { name: 'JSON after a file', path: '/json', size: JSON_BODY.length, warmUp: 2000, requests: 50, afterFile: true }
 ]
