@@ -71,8 +71,12 @@ export interface Binding {
   discard (): void
   /** A new descriptor with close-on-exec, or a negative errno. */
   duplicate (fd: number): number
+  /** Bytes of a regular file with blocks on a disk; -1: it is something else, or cannot be known without waiting. */
+  sizeOf (fd: number): number
   /** Whether a file's byte is known to be readable without waiting for the disk. */
   isCached (fd: number, offset: number): boolean
+  /** Fills `bytes` from the file if that is known to need no waiting for the disk. */
+  readCached (fd: number, offset: number, bytes: Uint8Array): boolean
   /** For tests: the number of records after which a key counts as used up. */
   limitRecords (count: number): void
   /** For tests: the transmitters closed so far, by what TCP had got of each (native/record_stream.h). */
@@ -101,16 +105,9 @@ function load (): LoadResult {
   if (process.platform !== 'linux') {
     return { reason: 'not-linux', detail: `kernel TLS is a feature of Linux, and this is ${process.platform}` }
   }
-  let addon: Addon
-  try {
-    addon = require(join(__dirname, '../../native/build/Release/fastify_ktls.node'))
-  } catch (error) {
-    // Node lists the whole chain of modules below the first line.
-    const [message] = String(error instanceof Error ? error.message : error).split('\n')
-    return {
-      reason: 'addon-missing',
-      detail: `the native addon could not be loaded (${message}); build it with "node native/build.js" in the package's folder`
-    }
+  const addon = requireAddon()
+  if (typeof addon === 'string') {
+    return { reason: 'addon-missing', detail: `the native addon could not be loaded (${addon}); build it with "node native/build.js" in the package's folder` }
   }
   if (addon.missingFunction !== null) {
     return {
@@ -119,4 +116,20 @@ function load (): LoadResult {
     }
   }
   return { binding: addon }
+}
+
+/** The addon, or why there is none. */
+function requireAddon (): Addon | string {
+  let problem = `none was built here, and the package has none for ${process.arch}`
+  // What was built here comes first.
+  for (const file of ['build/Release/fastify_ktls.node', `prebuilds/linux-${process.arch}.node`]) {
+    try {
+      return require(join(__dirname, '../../native', file))
+    } catch (error) {
+      const { code, message } = error as NodeJS.ErrnoException
+      // Node lists the whole chain of modules below the first line.
+      if (code !== 'MODULE_NOT_FOUND') problem = message.split('\n', 1)[0]!
+    }
+  }
+  return problem
 }

@@ -75,7 +75,8 @@ export class Connection {
     response.once('socket', () => {
       this.#awaitingTurn.delete(stream)
       if (this.#awaitingTurn.size === 0) this.#socket?.resume()
-      onTurn()
+      // Node is not done with giving the response its socket.
+      process.nextTick(onTurn)
     })
   }
 

@@ -2,6 +2,8 @@ import { Socket } from 'node:net'
 import { TLSSocket } from 'node:tls'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import type { FallbackReason, Path, ReplyDecision } from '../types/index'
+import { publishFallback } from './channels'
+import { debugs } from './log'
 import type { Counters } from './stats'
 
 const kDecision = Symbol('fastify-ktls.decision')
@@ -34,6 +36,8 @@ export class Decisions {
     if (decided[kDecision] !== null && decided[kDecision] !== OFFERED) return
     decided[kDecision] = this.#decision(request, path, reason)
     this.#counters.replied(path, reason)
+    if (reason !== null && path !== 'sendfile') publishFallback(request, path, reason)
+    if (debugs(request.log)) request.log.debug({ ktls: decided[kDecision] }, 'fastify-ktls: the path of a reply')
   }
 
   #decision (request: FastifyRequest, path: Path, reason: FallbackReason | null): ReplyDecision {

@@ -5,6 +5,7 @@ import type { TLSSocket } from 'node:tls'
 import type { FastifyReply } from 'fastify'
 import type { FallbackReason } from '../types/index'
 import type { Binding } from './binding'
+import { publishAborted, publishFinished, publishStarted } from './channels'
 import { FST_KTLS_STREAM_CONSUMED } from './errors'
 import type { Connection } from './connections'
 import { fileDescriptorOf, requestedRange } from './internals'
@@ -23,18 +24,32 @@ export interface FileReplyContext {
   decided (refusal: FallbackReason | null): void
 }
 
+/** Bytes of a body that are read in one go, whatever minSize is: as many as a stream reads. */
+const MAX_AT_ONCE = 65_536
+
 type PipeOptions = { end?: boolean }
+
+const kOffer = Symbol('fastify-ktls.offer')
+
+type OfferedStream = fs.ReadStream & { [kOffer]: { readonly reply: FastifyReply, readonly context: FileReplyContext } }
 
 /**
  * Has the reply sent by the kernel once Fastify pipes `stream` into the
  * response. Every other consumer gets the ordinary stream.
  */
 export function offerFile (stream: fs.ReadStream, reply: FastifyReply, context: FileReplyContext): void {
-  stream.pipe = function pipe<T extends NodeJS.WritableStream> (destination: T, options?: PipeOptions): T {
-    if (destination as unknown !== reply.raw) return Readable.prototype.pipe.call(stream, destination, options) as T
-    new FileReply(stream, reply, context, options).start()
-    return destination
-  }
+  Object.assign(stream, { [kOffer]: { reply, context }, pipe })
+}
+
+/**
+ * The same for all streams: with a function of its own on each, whatever hangs on
+ * a stream outlived every scavenge (seen by --trace-gc, Node 20).
+ */
+function pipe<T extends NodeJS.WritableStream> (this: fs.ReadStream, destination: T, options?: PipeOptions): T {
+  const { reply, context } = (this as OfferedStream)[kOffer]
+  if (destination as unknown !== reply.raw) return Readable.prototype.pipe.call(this, destination, options) as T
+  new FileReply(this, reply, context, options).start()
+  return destination
 }
 
 class FileReply {
@@ -68,13 +83,24 @@ class FileReply {
 
   #awaitOpen (): void {
     if (this.#isOver()) return this.#leave()
-    if (fileDescriptorOf(this.#stream) !== null) this.#examine()
-    else this.#stream.once('open', () => this.#examine())
+    if (fileDescriptorOf(this.#stream) !== null) this.#learnSize()
+    // After the listeners of 'ready', which may want the stream for themselves.
+    else this.#stream.once('open', () => process.nextTick(() => this.#learnSize()))
+  }
+
+  /**
+   * sizeOf() does not ask a file server again, so it is believed where it agrees
+   * with a Content-Length, which comes from such a question. Where there is none,
+   * that question is asked here.
+   */
+  #learnSize (): void {
+    if (this.#isOver()) return this.#leave()
+    if (this.#response.hasHeader('content-length')) return this.#examine()
+    fs.fstat(fileDescriptorOf(this.#stream)!, () => this.#examine())
   }
 
   #refuseResponse (): FallbackReason | undefined {
     const response = this.#response
-    const contentLength = response.getHeader('content-length')
     return refuseResponse({
       method: this.#reply.request.method,
       statusCode: response.statusCode,
@@ -82,25 +108,47 @@ class FileReply {
       endsWithPayload: this.#options?.end !== false,
       transferEncoding: response.getHeader('transfer-encoding'),
       strictContentLength: response.strictContentLength
-    }) ?? (contentLength === undefined ? undefined : refuseLength(Number(contentLength), contentLength, this.#context.minSize))
+    })
+  }
+
+  /** A hook of the user's may have changed the head or the stream meanwhile. */
+  #refuseLate (): FallbackReason | undefined {
+    return refuseStream(this.#stream, true) ?? this.#refuseResponse()
+  }
+
+  #refuseLength ({ length }: ByteRange): FallbackReason | undefined {
+    return refuseLength(length, this.#response.getHeader('content-length'))
   }
 
   /** What counts is the size of the open file, not one from an earlier look by name. */
   #examine (): void {
     if (this.#isOver()) return this.#leave()
-    const fd = this.#context.binding.duplicate(fileDescriptorOf(this.#stream)!)
-    if (fd < 0) return this.#fallBack('no-resources')
-    this.#fd = fd
-    fs.fstat(fd, (error, stats) => {
-      if (this.#isOver()) return this.#leave()
-      // Files of /proc and /sys have no blocks, and a size that says nothing.
-      if (error !== null || !stats.isFile() || stats.blocks === 0) return this.#fallBack('not-a-regular-file')
-      const { start, end } = requestedRange(this.#stream)
-      const range = rangeWithin(stats.size, start, end)
-      const refusal = refuseLength(range.length, this.#response.getHeader('content-length'), this.#context.minSize)
-      if (refusal !== undefined) return this.#fallBack(refusal)
-      this.#tryToRead(range)
-    })
+    const fd = fileDescriptorOf(this.#stream)!
+    // Files of /proc and /sys have no blocks, and a size that says nothing.
+    const size = this.#context.binding.sizeOf(fd)
+    if (size < 0) return this.#fallBack('not-a-regular-file')
+    const { start, end } = requestedRange(this.#stream)
+    const range = rangeWithin(size, start, end)
+    const refusal = this.#refuseLength(range)
+    if (refusal !== undefined) return this.#fallBack(refusal)
+    if (range.length < this.#context.minSize) return this.#sendSmall(fd, range)
+    const duplicate = this.#context.binding.duplicate(fd)
+    if (duplicate < 0) return this.#fallBack('no-resources')
+    this.#fd = duplicate
+    this.#tryToRead(range)
+  }
+
+  /** Head and body in one write: for so few bytes the stream costs more than they do. */
+  #sendSmall (fd: number, { offset, length }: ByteRange): void {
+    if (length > MAX_AT_ONCE) return this.#fallBack('too-small')
+    const late = this.#refuseLate()
+    if (late !== undefined) return this.#fallBack(late)
+    const body = Buffer.allocUnsafe(length)
+    if (length > 0 && !this.#context.binding.readCached(fd, offset, body)) return this.#fallBack('too-small')
+    this.#context.decided('too-small')
+    this.#setLength(length)
+    this.#endStream()
+    this.#response.end(body)
   }
 
   /**
@@ -121,8 +169,7 @@ class FileReply {
     const socket = this.#response.socket as TLSSocket
     this.#context.promoter.promote(this.#context.connection, socket, refusal => {
       if (this.#isOver()) return this.#leave()
-      // A hook of the user's may have changed the head or the stream meanwhile.
-      const late = refusal ?? refuseStream(this.#stream, true) ?? this.#refuseResponse()
+      const late = refusal ?? this.#refuseLate() ?? this.#refuseLength(range)
       if (late !== undefined) this.#fallBack(late)
       else this.#send(socket, range)
     })
@@ -132,11 +179,20 @@ class FileReply {
     const fd = this.#fd!
     this.#fd = undefined
     this.#context.decided(null)
-    if (!this.#response.hasHeader('content-length')) this.#response.setHeader('content-length', range.length)
+    this.#setLength(range.length)
     // Corked, so that the queue gets head and file in one go.
     socket.cork()
     this.#response.flushHeaders()
-    writeFile(socket, { fd, ...range }, error => this.#sent(socket, error))
+    const { request } = this.#reply
+    const transmit = this.#context.connection.transmit!
+    // Other files of this connection wait for this one's end.
+    const before = transmit.fileBytes
+    publishStarted(request, socket, range)
+    writeFile(socket, { fd, ...range }, error => {
+      if (error == null && !socket.destroyed) publishFinished(request, socket, range)
+      else publishAborted(request, socket, range, transmit.fileBytes - before, error ?? null)
+      this.#sent(socket, error)
+    })
     socket.uncork()
   }
 
@@ -147,10 +203,18 @@ class FileReply {
       return
     }
     if (socket.destroyed || this.#isOver()) return
-    // As if it had been read to its end.
+    this.#endStream()
+    this.#response.end()
+  }
+
+  #setLength (length: number): void {
+    if (!this.#response.hasHeader('content-length')) this.#response.setHeader('content-length', length)
+  }
+
+  /** As if it had been read to its end. */
+  #endStream (): void {
     this.#stream.push(null)
     this.#stream.resume()
-    this.#response.end()
   }
 
   #fallBack (reason: FallbackReason): void {

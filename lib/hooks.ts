@@ -41,8 +41,6 @@ export function addOffloadHooks (fastify: FastifyInstance, { binding, support, c
     if (isOptedOut(request)) return decisions.decide(request, connection.path, 'route-opted-out')
     if (!pipesAsNodeDoes(payload)) return decisions.decide(request, connection.path, 'stream-modified')
     if (connection.refusal !== undefined) return decisions.decide(request, connection.path, connection.refusal)
-    // Most small files end here; what has no length yet is looked at when it is open.
-    if (Number(reply.getHeader('content-length')) < minSize) return decisions.decide(request, connection.path, 'too-small')
     decisions.offer(request)
     offerFile(payload, reply, {
       binding,

@@ -5,6 +5,7 @@ import type { FastifyKtlsOptions, Support } from '../types/index'
 import { Decisions, refuseRequest } from './decisions'
 import { FST_KTLS_UNAVAILABLE } from './errors'
 import { addFallbackHook, addOffloadHooks } from './hooks'
+import { kernelCounters } from './kernel-counters'
 import { parseOptions } from './options'
 import { startBinding } from './start'
 import { Counters } from './stats'
@@ -21,7 +22,7 @@ const plugin: FastifyPluginAsync<FastifyKtlsOptions> = async (fastify, options) 
 
   const counters = new Counters()
   const decisions = new Decisions(fastify, counters, mode)
-  fastify.decorate('ktls', { support, stats: () => counters.snapshot() })
+  fastify.decorate('ktls', { support, stats: () => ({ ...counters.snapshot(), kernel: kernelCounters() }) })
   if (mode === 'off') return
 
   announce(fastify, support)
@@ -45,6 +46,6 @@ function announce (fastify: FastifyInstance, support: Support): void {
 
 const fastifyKtls = fp(plugin, { fastify: '5.x', name: 'fastify-ktls' })
 
-module.exports = fastifyKtls
-module.exports.default = fastifyKtls
+// By this Node knows before it runs the file what a module can import by name.
 module.exports.fastifyKtls = fastifyKtls
+export = Object.assign(fastifyKtls, { default: fastifyKtls, fastifyKtls })

@@ -6,7 +6,7 @@ export type Settings = Readonly<Required<FastifyKtlsOptions>>
 
 const MODES: readonly Mode[] = ['auto', 'require', 'off']
 
-const DEFAULTS: Settings = { mode: 'auto', minSize: 16384 }
+export const DEFAULTS: Settings = { mode: 'auto', minSize: 65536 }
 
 /** The validated options with defaults filled in. Throws FST_KTLS_INVALID_OPTION. */
 export function parseOptions (options: Readonly<Record<string, unknown>>): Settings {

@@ -3,11 +3,14 @@ import { getSystemErrorName } from 'node:util'
 import type { FastifyBaseLogger } from 'fastify'
 import type { FallbackReason, Support } from '../types/index'
 import type { Refusal, Session, Transmitter } from './binding'
+import { publishPromoted, publishRekeyed } from './channels'
 import type { Connection } from './connections'
 import { descriptorOf } from './internals'
+import { Warnings, debugs } from './log'
 import type { Counters } from './stats'
 import { cipherOf } from './support'
 import { KernelTransmit } from './transmit'
+import type { KeyListener } from './transmit'
 
 /**
  * Turns of the event loop after which a connection that still has bytes to
@@ -17,17 +20,20 @@ const MAX_TURNS = 8
 
 type Done = (refusal?: FallbackReason) => void
 
-/** Switches connections to the kernel. */
-export class Promoter {
+type Log = Pick<FastifyBaseLogger, 'debug' | 'warn'>
+
+/** Switches connections to the kernel, and tells of it and of what becomes of their keys. */
+export class Promoter implements KeyListener {
   readonly #support: Support
   readonly #counters: Counters
-  readonly #log: Pick<FastifyBaseLogger, 'warn'>
-  readonly #reported = new Set<string>()
+  readonly #log: Log
+  readonly #warnings: Warnings
 
-  constructor (support: Support, counters: Counters, log: Pick<FastifyBaseLogger, 'warn'>) {
+  constructor (support: Support, counters: Counters, log: Log) {
     this.#support = support
     this.#counters = counters
     this.#log = log
+    this.#warnings = new Warnings(log)
   }
 
   /** Calls `done` with why not; without argument once `connection.transmit` is there. */
@@ -74,17 +80,33 @@ export class Promoter {
   /** Says once which system call fails, and how. */
   #report ({ refusal, call, error }: Refusal): void {
     if (error === 0) return
-    const message = `fastify-ktls: a connection stays with OpenSSL (${refusal}): ${call} failed with ${getSystemErrorName(error)}`
-    if (this.#reported.has(message)) return
-    this.#reported.add(message)
-    this.#log.warn(message)
+    this.#warnings.once(`fastify-ktls: a connection stays with OpenSSL (${refusal}): ${call} failed with ${getSystemErrorName(error)}`)
   }
 
   #switch (connection: Connection, socket: TLSSocket, session: Session, transmitter: Transmitter): void {
-    connection.transmit = new KernelTransmit(socket, session, transmitter, this.#counters)
+    connection.transmit = new KernelTransmit(socket, session, transmitter, this)
     connection.forgetSessions()
     this.#counters.promoted()
+    publishPromoted(socket)
+    if (debugs(this.#log)) this.#log.debug({ ktls: addressOf(socket) }, 'fastify-ktls: a connection is promoted')
   }
+
+  keyUpdated (socket: TLSSocket): void {
+    this.#counters.keyUpdated()
+    publishRekeyed(socket)
+    if (debugs(this.#log)) this.#log.debug({ ktls: addressOf(socket) }, 'fastify-ktls: a transmit key is changed')
+  }
+
+  keyUsedUp (socket: TLSSocket): void {
+    this.#counters.keyUsedUp()
+    this.#warnings.once('fastify-ktls: a connection ends because its transmit key is due for a change, which this kernel cannot make; Linux 6.14 can, with TLS 1.3')
+    if (debugs(this.#log)) this.#log.debug({ ktls: addressOf(socket) }, 'fastify-ktls: a transmit key is used up')
+  }
+}
+
+/** Which connection a line of the log is about. */
+function addressOf ({ remoteAddress, remotePort }: TLSSocket): object {
+  return { remoteAddress, remotePort }
 }
 
 function final (connection: Connection, reason: FallbackReason): FallbackReason {

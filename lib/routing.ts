@@ -55,7 +55,6 @@ export function rangeWithin (size: number, start: number, end: number): ByteRang
 }
 
 /** Why a body of `length` bytes is not sent under the headers that are set. */
-export function refuseLength (length: number, contentLength: unknown, minSize: number): FallbackReason | undefined {
-  if (contentLength !== undefined && String(contentLength) !== String(length)) return 'content-length-mismatch'
-  return length < minSize ? 'too-small' : undefined
+export function refuseLength (length: number, contentLength: unknown): FallbackReason | undefined {
+  return contentLength === undefined || String(contentLength) === String(length) ? undefined : 'content-length-mismatch'
 }

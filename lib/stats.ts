@@ -40,7 +40,7 @@ export class Counters {
     if (reason !== null) this.#fallbacks[reason] = (this.#fallbacks[reason] ?? 0) + 1
   }
 
-  snapshot (): Stats {
+  snapshot (): Omit<Stats, 'kernel'> {
     const bytes = { ...this.#bytesOfClosed }
     for (const connection of this.#open) add(bytes, connection.bytes())
     return {

@@ -56,9 +56,10 @@ export function abandonAll (): void {
   for (const transmit of live.values()) transmit.abandon()
 }
 
-export interface KeyCounters {
-  keyUpdated (): void
-  keyUsedUp (): void
+/** Hears of a connection's transmit key: changed; due for a change that the kernel cannot make. */
+export interface KeyListener {
+  keyUpdated (socket: TLSSocket): void
+  keyUsedUp (socket: TLSSocket): void
 }
 
 /** Sends what a TLSSocket's Writable hands out through the kernel. */
@@ -68,7 +69,7 @@ export class KernelTransmit {
   readonly #socket: TLSSocket
   readonly #session: Session
   readonly #transmitter: Transmitter
-  readonly #counters: KeyCounters
+  readonly #keys: KeyListener
   /** The Writable waits for one thing at a time. */
   #waiting: Callback | undefined
   /** What destroyed the socket before. */
@@ -76,12 +77,12 @@ export class KernelTransmit {
   #submitted = 0
   #seenByTimer = 0
 
-  constructor (socket: TLSSocket, session: Session, transmitter: Transmitter, counters: KeyCounters) {
+  constructor (socket: TLSSocket, session: Session, transmitter: Transmitter, keys: KeyListener) {
     this.bytesBefore = socket.bytesWritten
     this.#socket = socket
     this.#session = session
     this.#transmitter = transmitter
-    this.#counters = counters
+    this.#keys = keys
     live.set(transmitter.id, this)
     this.#takeOver()
   }
@@ -102,7 +103,7 @@ export class KernelTransmit {
   }
 
   keyUpdated (): void {
-    this.#counters.keyUpdated()
+    this.#keys.keyUpdated(this.#socket)
   }
 
   /**
@@ -111,7 +112,7 @@ export class KernelTransmit {
    * at once, to a client that asked for new keys and a file cut off.
    */
   keyUsedUp (): void {
-    this.#counters.keyUsedUp()
+    this.#keys.keyUsedUp(this.#socket)
     if (!endWithReply(this.#socket)) this.#socket.destroySoon()
   }
 

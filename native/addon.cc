@@ -6,6 +6,7 @@
 #include <cstring>
 
 #include "environment.h"
+#include "page_cache.h"
 #include "probe.h"
 #include "promotion.h"
 #include "session.h"
@@ -202,17 +203,27 @@ Napi::Value Duplicate(const Napi::CallbackInfo& info) {
   return Napi::Number::New(info.Env(), fd >= 0 ? fd : -errno);
 }
 
-// isCached(fd, offset): whether the byte was read without any work for the disk.
-// RWF_NOWAIT alone would have a page that is not there read ahead, by this thread;
-// a page that is there may hold what the disk failed to give. No where the kernel
-// or the file system cannot tell.
-Napi::Value IsCached(const Napi::CallbackInfo& info) {
+// sizeOf(fd): of a regular file with blocks on a disk in bytes, else -1.
+Napi::Value SizeOf(const Napi::CallbackInfo& info) {
+  struct statx found = {};
+  const bool known = sys.statx(info[0].As<Napi::Number>().Int32Value(), &found) == 0 &&
+                     S_ISREG(found.stx_mode) && found.stx_blocks > 0;
+  return Napi::Number::New(info.Env(), known ? static_cast<double>(found.stx_size) : -1);
+}
+
+// isCached(fd, offset): whether the byte can be read without any work for the disk.
+Napi::Value IsByteCached(const Napi::CallbackInfo& info) {
   const int fd = info[0].As<Napi::Number>().Int32Value();
-  const off_t offset = info[1].As<Napi::Number>().Int64Value();
-  uint8_t byte;
-  const iovec part = {&byte, sizeof(byte)};
-  return Napi::Boolean::New(
-      info.Env(), sys.cached(fd, offset) > 0 && sys.preadv2(fd, &part, 1, offset, RWF_NOWAIT) == 1);
+  const int64_t offset = info[1].As<Napi::Number>().Int64Value();
+  return Napi::Boolean::New(info.Env(), IsCached(fd, offset, 1));
+}
+
+// readCached(fd, offset, bytes): fills them if that needs no work for the disk.
+Napi::Value ReadCachedBytes(const Napi::CallbackInfo& info) {
+  const int fd = info[0].As<Napi::Number>().Int32Value();
+  const int64_t offset = info[1].As<Napi::Number>().Int64Value();
+  auto bytes = info[2].As<Napi::Uint8Array>();
+  return Napi::Boolean::New(info.Env(), ReadCached(fd, offset, bytes.Data(), bytes.ByteLength()));
 }
 
 // limitRecords(count): for tests, see RecordStream.
@@ -261,7 +272,9 @@ Napi::Object Init(Napi::Env env, Napi::Object exports) {
   exports.Set("claim", Napi::Function::New(env, ClaimSessions, "claim"));
   exports.Set("discard", Napi::Function::New(env, DiscardSessions, "discard"));
   exports.Set("duplicate", Napi::Function::New(env, Duplicate, "duplicate"));
-  exports.Set("isCached", Napi::Function::New(env, IsCached, "isCached"));
+  exports.Set("sizeOf", Napi::Function::New(env, SizeOf, "sizeOf"));
+  exports.Set("isCached", Napi::Function::New(env, IsByteCached, "isCached"));
+  exports.Set("readCached", Napi::Function::New(env, ReadCachedBytes, "readCached"));
   exports.Set("limitRecords", Napi::Function::New(env, LimitRecords, "limitRecords"));
   exports.Set("closings", Napi::Function::New(env, Closings, "closings"));
   exports.Set("drain", Napi::Function::New(env, Drain, "drain"));

@@ -3,17 +3,21 @@
     "tests%": 0,
     "addon_sources": [
       "addon.cc",
+      "cold_readers.cc",
       "control.cc",
       "environment.cc",
       "kernel_tls.cc",
       "keys.cc",
       "openssl.cc",
+      "page_cache.cc",
       "probe.cc",
       "promotion.cc",
       "record_stream.cc",
       "sender.cc",
       "session.cc",
       "syscalls.cc",
+      "thread.cc",
+      "transmit_item.cc",
       "transmit_queue.cc"
     ]
   },
@@ -45,7 +49,8 @@
           "target_name": "fastify_ktls_faults",
           "sources": ["<@(addon_sources)", "../test/double/faults.cc"]
         },
-        { "target_name": "heap_info", "sources": ["../test/support/heap_info.cc"] }
+        { "target_name": "heap_info", "sources": ["../test/support/heap_info.cc"] },
+        { "target_name": "sockets", "sources": ["../test/support/sockets.cc"] }
       ]
     }]
   ]

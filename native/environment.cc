@@ -47,7 +47,9 @@ void Environment::AddLingering(Napi::Env env) {
 
 void Environment::WaitForLingering(std::chrono::milliseconds timeout) {
   std::unique_lock<std::mutex> lock(mutex_);
-  lingering_changed_.wait_for(lock, timeout, [this] { return lingering_ <= 0; });
+  // Not wait_for(): it takes a function of glibc 2.30 that musl does not have.
+  const auto end = std::chrono::system_clock::now() + timeout;
+  lingering_changed_.wait_until(lock, end, [this] { return lingering_ <= 0; });
 }
 
 void Environment::Send(const Event& event) {

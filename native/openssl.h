@@ -57,6 +57,7 @@ namespace fastify_ktls {
   V(SSL_get_session)                      \
   V(SSL_get_wbio)                         \
   V(SSL_is_init_finished)                 \
+  V(SSL_renegotiate_pending)              \
   V(SSL_is_server)                        \
   V(SSL_set0_wbio)                        \
   V(SSL_set_ex_data)                      \

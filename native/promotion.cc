@@ -33,7 +33,9 @@ bool NothingInFlight(const Session& session, int fd) {
 Promotion Promote(Session* session, int fd, bool rekey,
                   std::shared_ptr<TransmitListener> listener) {
   SSL* ssl = session->ssl;
-  if (!openssl.SSL_is_init_finished(ssl)) return Refuse("not-ready");
+  // After a HelloRequest the handshake counts as finished until the client answers.
+  if (!openssl.SSL_is_init_finished(ssl) || openssl.SSL_renegotiate_pending(ssl))
+    return Refuse("not-ready");
 
   const int version = openssl.SSL_version(ssl);
   if (version != TLS1_2_VERSION && version != TLS1_3_VERSION)
@@ -56,21 +58,22 @@ Promotion Promote(Session* session, int fd, bool rekey,
   if (!derived) return Refuse("key-derivation");
   if (!rekey) keys.reset();
 
-  if (const int error = Sender::Instance().Start(); error != 0)
-    return Refuse("no-resources", error, "sender thread");
+  int error = 0;
+  Sender* sender = Sender::Choose(&error);
+  if (sender == nullptr) return Refuse("no-resources", error, "sender thread");
   std::unique_ptr<BIO, BioDeleter> bio(NewDiscardingBio());
   if (!bio) return Refuse("no-resources", -ENOMEM, "BIO_new");
   UniqueFd own(sys.duplicate(fd));
   if (!own) return Refuse("no-resources", -errno, "fcntl F_DUPFD_CLOEXEC");
-  if (const int error = AttachUlp(own.get()); error != 0)
+  if (error = AttachUlp(own.get()); error != 0)
     return Refuse("kernel-refused", error, "setsockopt TCP_ULP");
 
   RecordStream::Start start = {version, cipher, session->sequence,
                                static_cast<int64_t>(session->bytes), std::move(keys)};
   const int socket = own.get();
-  auto queue =
-      std::make_shared<TransmitQueue>(std::move(own), std::move(start), std::move(listener));
-  if (const int error = EnableTransmit(socket, info); error != 0)
+  auto queue = std::make_shared<TransmitQueue>(std::move(own), std::move(start), *sender,
+                                               std::move(listener));
+  if (error = EnableTransmit(socket, info); error != 0)
     return Refuse("kernel-refused", error, "setsockopt TLS_TX");
 
   // The kernel seals from here on: nothing below may fail.

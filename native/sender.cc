@@ -1,11 +1,14 @@
 #include "sender.h"
 
-#include <pthread.h>
-#include <signal.h>
+#include <sched.h>
 #include <sys/eventfd.h>
 
 #include <algorithm>
 #include <cerrno>
+#include <utility>
+
+#include "cold_readers.h"
+#include "thread.h"
 
 namespace fastify_ktls {
 
@@ -14,9 +17,7 @@ namespace {
 using Clock = std::chrono::steady_clock;
 using std::chrono::milliseconds;
 
-// What one connection may send before the next one has its turn. A quarter of it
-// costs a file of 10 MB 2% more instructions (npm run bench).
-constexpr uint64_t kTurnBytes = 2048 * 1024;
+constexpr size_t kMaxThreads = 4;
 
 // The kernel has no event for "the TLS layer has handed its held-back record to
 // TCP", so a draining connection is looked at again after these times.
@@ -25,17 +26,31 @@ constexpr milliseconds kLastCheck{256};
 
 constexpr uint64_t kWakeId = 0;  // queue ids start at 1
 
-}  // namespace
-
-Sender& Sender::Instance() {
-  // Never destroyed: the thread may still run while the process exits.
-  static Sender* const sender = new Sender();
-  return *sender;
+// One for each processor that this process may use, up to the limit.
+size_t WantedThreads() {
+  cpu_set_t processors;
+  if (sched_getaffinity(0, sizeof(processors), &processors) != 0) return kMaxThreads;
+  return std::min<size_t>(CPU_COUNT(&processors), kMaxThreads);
 }
 
-int Sender::Start() {
-  std::lock_guard<std::mutex> lock(mutex_);
-  if (started_) return 0;
+}  // namespace
+
+Sender* Sender::Choose(int* error) {
+  // Never destroyed: the threads may still run while the process exits.
+  static std::vector<Sender*>* const senders = new std::vector<Sender*>();
+  static std::mutex mutex;  // guards it
+  std::lock_guard<std::mutex> lock(mutex);
+  while (senders->size() < WantedThreads()) {
+    *error = Start(senders);
+    if (*error != 0) break;
+  }
+  const auto fewest = std::min_element(
+      senders->begin(), senders->end(),
+      [](const Sender* a, const Sender* b) { return a->connections_ < b->connections_; });
+  return fewest == senders->end() ? nullptr : *fewest;
+}
+
+int Sender::Start(std::vector<Sender*>* senders) {
   UniqueFd epoll(epoll_create1(EPOLL_CLOEXEC));
   UniqueFd wake(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
   if (!epoll || !wake) return -errno;
@@ -43,20 +58,9 @@ int Sender::Start() {
   event.events = EPOLLIN;
   event.data.u64 = kWakeId;
   if (epoll_ctl(epoll.get(), EPOLL_CTL_ADD, wake.get(), &event) != 0) return -errno;
-
-  // Signals belong to the threads that Node made.
-  sigset_t all, before;
-  sigfillset(&all);
-  pthread_sigmask(SIG_SETMASK, &all, &before);
-  pthread_t thread;
-  const int error = pthread_create(&thread, nullptr, Run, this);
-  pthread_sigmask(SIG_SETMASK, &before, nullptr);
-  if (error != 0) return -error;
-  pthread_setname_np(thread, "ktls-sender");
-  pthread_detach(thread);
-  epoll_ = std::move(epoll);
-  wake_ = std::move(wake);
-  started_ = true;
+  std::unique_ptr<Sender> sender(new Sender(std::move(epoll), std::move(wake)));
+  if (const int error = StartThread("ktls-sender", Run, sender.get()); error != 0) return error;
+  senders->push_back(sender.release());
   return 0;
 }
 
@@ -84,10 +88,6 @@ void* Sender::Run(void* self) {
 }
 
 void Sender::Loop() {
-  {
-    // Start() holds the lock until the descriptors are in place.
-    std::lock_guard<std::mutex> lock(mutex_);
-  }
   epoll_event events[64];
   for (;;) {
     const int count = epoll_wait(epoll_.get(), events, 64, Timeout());
@@ -150,27 +150,52 @@ void Sender::Turn(uint64_t id) {
   if (found == queues_.end()) return;
   const std::shared_ptr<TransmitQueue> queue = found->second;
   const bool by_timer = timers_.erase(id) != 0;
+  // Also of a queue that is a reader's now: it comes back.
+  queue->sender_state().ready = false;
   if (!queue->OwnedBySender()) {
     queues_.erase(found);
     return;
   }
-  queue->sender_state().ready = false;
-  switch (queue->Work(kTurnBytes)) {
+  TransmitQueue::Progress progress = queue->WorkAsSender(kTurnBytes);
+  if (progress == TransmitQueue::Progress::kCold) {
+    if (!HasMoved(*queue, &queue->sender_state().lent_at) && !by_timer)
+      return WaitForTimer(*queue, true);
+    if (ColdReaders::Instance().Take(queue)) {
+      queues_.erase(id);
+      return;
+    }
+    // Out of threads: better late than never.
+    progress = queue->WorkAsSender(kTurnBytes, true);
+  }
+  switch (progress) {
     case TransmitQueue::Progress::kIdle:
     case TransmitQueue::Progress::kClosed:
       queues_.erase(id);
       break;
     case TransmitQueue::Progress::kTurnOver:
     case TransmitQueue::Progress::kNeedsSender:
+    case TransmitQueue::Progress::kCold:
       MakeReady(id);
       break;
     case TransmitQueue::Progress::kBlocked:
-      WaitUntilWritable(*queue);
+      if (!HasMoved(*queue, &queue->sender_state().blocked_at) && queue->IsWritable())
+        WaitForTimer(*queue, true);
+      else
+        WaitUntilWritable(*queue);
       break;
     case TransmitQueue::Progress::kDraining:
       WaitForTimer(*queue, by_timer);
       break;
   }
+}
+
+// False when the queue stands where it stood the last time. The kernel out of memory
+// takes nothing, and still says that it would.
+bool Sender::HasMoved(TransmitQueue& queue, uint64_t* last) {
+  const uint64_t now = queue.stream().data_bytes() + queue.stream().file_bytes() + 1;
+  if (std::exchange(*last, now) == now) return false;
+  queue.sender_state().backoff = {};
+  return true;
 }
 
 void Sender::WaitUntilWritable(TransmitQueue& queue) {
@@ -189,7 +214,7 @@ void Sender::WaitUntilWritable(TransmitQueue& queue) {
 
 void Sender::WaitForTimer(TransmitQueue& queue, bool again) {
   milliseconds& backoff = queue.sender_state().backoff;
-  backoff = again ? std::min(backoff * 2, kLastCheck) : kFirstCheck;
+  backoff = again ? std::clamp(backoff * 2, kFirstCheck, kLastCheck) : kFirstCheck;
   timers_[queue.id()] = Clock::now() + backoff;
 }
 

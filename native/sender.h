@@ -1,8 +1,10 @@
-// The thread that waits for sockets and moves file bytes, one for the process.
-// It is outside libuv's pool, so that transfers never starve fs, dns or crypto.
+// The threads that wait for sockets and move file bytes, a few for the process,
+// each with an epoll of its own. A connection stays with one. They are outside
+// libuv's pool, so that transfers never starve fs, dns or crypto.
 #ifndef FASTIFY_KTLS_SENDER_H_
 #define FASTIFY_KTLS_SENDER_H_
 
+#include <atomic>
 #include <cstdint>
 #include <deque>
 #include <memory>
@@ -16,10 +18,13 @@ namespace fastify_ktls {
 
 class Sender {
  public:
-  static Sender& Instance();
+  // The one with the fewest connections; starts the threads on first use. Null,
+  // and a negative errno, when not one can be started.
+  static Sender* Choose(int* error);
 
-  // Starts the thread on first use. 0 or a negative errno.
-  int Start();
+  // From any thread: a connection has come, or has gone.
+  void Join() { connections_++; }
+  void Leave() { connections_--; }
 
   // From any thread: the queue is the sender's now, or wants its attention.
   void Take(std::shared_ptr<TransmitQueue> queue);
@@ -28,7 +33,9 @@ class Sender {
   void Forget(TransmitQueue& queue);
 
  private:
-  Sender() = default;
+  Sender(UniqueFd epoll, UniqueFd wake) : epoll_(std::move(epoll)), wake_(std::move(wake)) {}
+
+  static int Start(std::vector<Sender*>* senders);
 
   static void* Run(void* self);
   void Loop();
@@ -37,14 +44,15 @@ class Sender {
   int Timeout() const;
   void MakeReady(uint64_t id);
   void Turn(uint64_t id);
+  static bool HasMoved(TransmitQueue& queue, uint64_t* last);
   void WaitUntilWritable(TransmitQueue& queue);
   void WaitForTimer(TransmitQueue& queue, bool again);
 
-  UniqueFd epoll_;
-  UniqueFd wake_;
+  const UniqueFd epoll_;
+  const UniqueFd wake_;
+  std::atomic<size_t> connections_{0};
 
-  std::mutex mutex_;  // guards the next two
-  bool started_ = false;
+  std::mutex mutex_;  // guards the next one
   std::vector<std::shared_ptr<TransmitQueue>> inbox_;
 
   // The thread's own.

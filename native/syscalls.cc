@@ -4,6 +4,7 @@
 #include <linux/sockios.h>
 #include <sys/ioctl.h>
 #include <sys/sendfile.h>
+#include <sys/syscall.h>
 
 #include <cstdint>
 
@@ -22,11 +23,26 @@ struct Cachestat {
   uint64_t cache, dirty, writeback, evicted, recently_evicted;
 };
 
-int Cached(int fd, off_t offset) {
-  const CachestatRange range = {static_cast<uint64_t>(offset), 1};
+int64_t Cached(int fd, off_t offset, uint64_t length) {
+  const CachestatRange range = {static_cast<uint64_t>(offset), length};
   Cachestat found = {};
   if (syscall(kCachestat, fd, &range, &found, 0) != 0) return -1;
-  return static_cast<int>(found.cache);
+  return static_cast<int64_t>(found.cache);
+}
+
+// These two without libc: musl has had statx since 1.2.4 and preadv2 since 1.2.5
+// only. The kernel takes the offset in two halves, of which 64-bit systems use the
+// first (man 2 preadv2).
+ssize_t ReadVector(int fd, const struct iovec* parts, int count, off_t offset, int flags) {
+  constexpr int kHalf = sizeof(long) * 4;
+  const auto high = static_cast<uint64_t>(offset) >> kHalf >> kHalf;
+  return syscall(SYS_preadv2, fd, parts, count, static_cast<long>(offset), static_cast<long>(high),
+                 flags);
+}
+
+int Statx(int fd, struct statx* found) {
+  return static_cast<int>(
+      syscall(SYS_statx, fd, "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC, STATX_BASIC_STATS, found));
 }
 
 int Unacknowledged(int fd, int* bytes) { return ioctl(fd, SIOCOUTQ, bytes); }
@@ -34,8 +50,8 @@ int Unacknowledged(int fd, int* bytes) { return ioctl(fd, SIOCOUTQ, bytes); }
 }  // namespace
 
 Syscalls sys = {
-    ::setsockopt, ::getsockopt,   ::sendmsg,   ::sendfile, ::shutdown, ::close,
-    Duplicate,    Unacknowledged, ::epoll_ctl, Cached,     ::preadv2,
+    ::setsockopt,   ::getsockopt, ::sendmsg, ::sendfile, ::shutdown, ::close, Duplicate,
+    Unacknowledged, ::epoll_ctl,  Cached,    ReadVector, ::poll,     Statx,
 };
 
 }  // namespace fastify_ktls

@@ -6,12 +6,15 @@
 #ifndef FASTIFY_KTLS_SYSCALLS_H_
 #define FASTIFY_KTLS_SYSCALLS_H_
 
+#include <poll.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/types.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
+#include <cstdint>
 #include <utility>
 
 namespace fastify_ktls {
@@ -28,9 +31,12 @@ struct Syscalls {
   // SIOCOUTQ: bytes in the TCP send queue that the peer has not acknowledged.
   int (*unacknowledged)(int fd, int* bytes);
   int (*epoll_ctl)(int epoll, int operation, int fd, epoll_event* event);
-  // cachestat (Linux 6.5): how many pages around a byte are in the page cache.
-  int (*cached)(int fd, off_t offset);
+  // cachestat (Linux 6.5): how many pages of a range are in the page cache.
+  int64_t (*cached)(int fd, off_t offset, uint64_t length);
   ssize_t (*preadv2)(int fd, const iovec* parts, int count, off_t offset, int flags);
+  int (*poll)(pollfd* sockets, nfds_t count, int timeout);
+  // statx (man 2 statx), of an open file and without asking a server for news.
+  int (*statx)(int fd, struct statx* found);
 };
 
 extern Syscalls sys;

@@ -2,8 +2,8 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <cstring>
 
+#include "page_cache.h"
 #include "sender.h"
 
 namespace fastify_ktls {
@@ -20,50 +20,18 @@ std::atomic<uint64_t> next_id{1};
 
 }  // namespace
 
-TransmitItem TransmitItem::Data(const uint8_t* bytes, uint64_t length) {
-  TransmitItem item;
-  item.kind = Kind::kData;
-  item.bytes = bytes;
-  item.remaining = length;
-  return item;
-}
-
-TransmitItem TransmitItem::File(UniqueFd file, int64_t offset, uint64_t length) {
-  TransmitItem item;
-  item.kind = Kind::kFile;
-  item.file = std::move(file);
-  item.offset = offset;
-  item.remaining = length;
-  return item;
-}
-
-TransmitItem TransmitItem::Alert(const uint8_t* bytes, uint64_t length) {
-  TransmitItem item = Data(bytes, length);
-  item.kind = Kind::kAlert;
-  item.Own();
-  return item;
-}
-
-TransmitItem TransmitItem::KeyUpdate() {
-  TransmitItem item;
-  item.kind = Kind::kKeyUpdate;
-  return item;
-}
-
-TransmitItem TransmitItem::Shutdown() { return TransmitItem(); }
-
-void TransmitItem::Own() {
-  if (bytes == nullptr || owned || remaining == 0) return;
-  owned.reset(new uint8_t[remaining]);
-  memcpy(owned.get(), bytes, remaining);
-  bytes = owned.get();
-}
-
-TransmitQueue::TransmitQueue(UniqueFd socket, RecordStream::Start start,
+TransmitQueue::TransmitQueue(UniqueFd socket, RecordStream::Start start, Sender& sender,
                              std::shared_ptr<TransmitListener> listener)
     : id_(next_id++),
+      sender_(sender),
       listener_(std::move(listener)),
-      stream_(std::move(socket), std::move(start)) {}
+      stream_(std::move(socket), std::move(start)) {
+  sender_.Join();
+}
+
+TransmitQueue::~TransmitQueue() {
+  if (stream_.fd() >= 0) sender_.Leave();
+}
 
 bool TransmitQueue::Submit(std::vector<TransmitItem> items, Outcome* outcome) {
   for (size_t i = 0; i + 1 < items.size(); i++)
@@ -115,10 +83,8 @@ void TransmitQueue::WorkUnasked() {
 
 // By the caller, who owns the queue. As Submit().
 bool TransmitQueue::WorkInline(Outcome* outcome) {
-  inline_ = true;
   inline_settled_ = false;
-  const Progress progress = Work(UINT64_MAX);
-  inline_ = false;
+  const Progress progress = Work(UINT64_MAX, Owner::kCaller, false);
   const bool settled = inline_settled_;
   *outcome = inline_outcome_;
   if (progress != Progress::kIdle && progress != Progress::kClosed) HandToSender();
@@ -143,7 +109,7 @@ void TransmitQueue::RequireKeyUpdate() {
 
 bool TransmitQueue::Abort() {
   std::deque<TransmitItem> dropped;
-  bool sender_owns;
+  bool sender_owns, reader_owns;
   {
     std::lock_guard<std::mutex> lock(mutex_);
     if (aborted_) return true;
@@ -151,12 +117,14 @@ bool TransmitQueue::Abort() {
     dropped.swap(items_);
     if (owner_ == Owner::kNobody) owner_ = Owner::kCaller;
     sender_owns = owner_ == Owner::kSender;
+    reader_owns = owner_ == Owner::kReader;  // the sender gets it back
   }
   if (sender_owns) {
-    Sender::Instance().Take(shared_from_this());
+    sender_.Take(shared_from_this());
     return false;
   }
-  if (Work(UINT64_MAX) == Progress::kClosed) return true;
+  if (reader_owns) return false;
+  if (Work(UINT64_MAX, Owner::kCaller, false) == Progress::kClosed) return true;
   HandToSender();
   return false;
 }
@@ -176,6 +144,20 @@ bool TransmitQueue::OwnedBySender() {
   return owner_ == Owner::kSender;
 }
 
+TransmitQueue::Progress TransmitQueue::WorkAsSender(uint64_t budget, bool patient) {
+  return Work(budget, Owner::kSender, patient);
+}
+
+void TransmitQueue::LendToReader() {
+  std::lock_guard<std::mutex> lock(mutex_);
+  owner_ = Owner::kReader;
+}
+
+void TransmitQueue::WorkAsReader(uint64_t budget) {
+  const Progress progress = Work(budget, Owner::kReader, true);
+  if (progress != Progress::kIdle && progress != Progress::kClosed) HandToSender();
+}
+
 void TransmitQueue::HandToSender() {
   {
     std::lock_guard<std::mutex> lock(mutex_);
@@ -183,7 +165,7 @@ void TransmitQueue::HandToSender() {
     for (TransmitItem& item : items_) item.Own();
     owner_ = Owner::kSender;
   }
-  Sender::Instance().Take(shared_from_this());
+  sender_.Take(shared_from_this());
 }
 
 TransmitQueue::Next TransmitQueue::TakeNext() {
@@ -206,7 +188,9 @@ TransmitQueue::Next TransmitQueue::TakeNext() {
   return Next::kItem;
 }
 
-TransmitQueue::Progress TransmitQueue::Work(uint64_t budget) {
+TransmitQueue::Progress TransmitQueue::Work(uint64_t budget, Owner worker, bool patient) {
+  worker_ = worker;
+  patient_ = patient;
   for (;;) {
     Progress progress = Progress::kIdle;
     switch (TakeNext()) {
@@ -252,7 +236,10 @@ TransmitQueue::Progress TransmitQueue::WorkRecord(std::unique_ptr<TransmitItem>*
 }
 
 void TransmitQueue::ChangeKey() {
-  if (const int error = stream_.ChangeKey(); error != 0) return Fail(error, "setsockopt TLS_TX");
+  if (const int error = stream_.ChangeKey(); error != 0) {
+    Fail(error, "setsockopt TLS_TX");
+    return;
+  }
   {
     std::lock_guard<std::mutex> lock(mutex_);
     key_update_required_ = false;
@@ -280,68 +267,90 @@ TransmitQueue::Progress TransmitQueue::SendSome(TransmitItem* item, uint64_t* bu
         stream_.SendData(item->bytes, std::min(item->remaining, *budget), item->more);
     if (sent == -EINTR) continue;
     if (sent == -EAGAIN) return Progress::kBlocked;
-    if (sent < 0) {
-      Fail(static_cast<int>(sent), "sendmsg");
-      return Progress::kIdle;
-    }
+    if (sent < 0) return Fail(static_cast<int>(sent), "sendmsg");
     item->bytes += sent;
-    Took(item, static_cast<uint64_t>(sent), budget);
+    if (!Took(item, static_cast<uint64_t>(sent), budget)) return Fail(-EPIPE, "sendmsg");
   }
   Finish();
   return Progress::kIdle;
 }
 
 TransmitQueue::Progress TransmitQueue::SendFileRange(TransmitItem* item, uint64_t* budget) {
-  // sendfile waits for the disk; the connection's own thread must not.
-  if (inline_ && item->remaining > 0) return Progress::kNeedsSender;
   while (item->remaining > 0) {
     if (*budget == 0) return Progress::kTurnOver;
-    const ssize_t sent =
-        stream_.SendFile(item->file.get(), item->offset, std::min(item->remaining, *budget));
+    const uint64_t length = std::min(item->remaining, *budget);
+    if (const Progress progress = MayReadFile(item, length); progress != Progress::kIdle)
+      return progress;
+    const ssize_t sent = stream_.SendFile(item->file.get(), item->offset, length);
     if (sent == -EINTR) return Progress::kTurnOver;
-    if (sent == -EAGAIN) return Progress::kBlocked;
-    if (sent <= 0) {
-      Fail(sent < 0 ? static_cast<int>(sent) : -ENODATA, "sendfile");
-      return Progress::kIdle;
+    if (sent == -EAGAIN) {
+      item->cached_until = 0;  // pages may go while the client is waited for
+      return Progress::kBlocked;
     }
+    if (sent <= 0) return Fail(sent < 0 ? static_cast<int>(sent) : -ENODATA, "sendfile");
     item->offset += sent;
-    Took(item, static_cast<uint64_t>(sent), budget);
+    if (!Took(item, static_cast<uint64_t>(sent), budget)) return Fail(-EPIPE, "sendfile");
   }
   Finish();
   return Progress::kIdle;
 }
 
+// kIdle: sendfile, which waits for the disk, will not wait now, or may.
+TransmitQueue::Progress TransmitQueue::MayReadFile(TransmitItem* item, uint64_t length) {
+  const auto end = item->offset + static_cast<int64_t>(length);
+  if (patient_ || end <= item->cached_until) return Progress::kIdle;
+  if (worker_ == Owner::kCaller) return Progress::kNeedsSender;
+  if (!IsCached(item->file.get(), item->offset, length))
+    return IsWritable() ? Progress::kCold : Progress::kBlocked;
+  item->cached_until = end;
+  return Progress::kIdle;
+}
+
+bool TransmitQueue::IsWritable() const {
+  pollfd socket = {stream_.fd(), POLLOUT, 0};
+  return sys.poll(&socket, 1, 0) != 0;
+}
+
 TransmitQueue::Progress TransmitQueue::ShutDown() {
   if (!stream_.IsInTcp(unreported_)) return Progress::kDraining;
-  if (sys.shutdown(stream_.fd(), SHUT_WR) != 0) {
-    Fail(-errno, "shutdown");
-  } else {
-    shut_down_ = true;
-    Finish();
-  }
+  if (sys.shutdown(stream_.fd(), SHUT_WR) != 0) return Fail(-errno, "shutdown");
+  shut_down_ = true;
+  Finish();
   return Progress::kIdle;
 }
 
 TransmitQueue::Progress TransmitQueue::FinishAborted() {
   current_.reset();
   if (!shut_down_ && !stream_.IsInTcp(unreported_) && !LingerIsOver()) return Progress::kDraining;
-  Sender::Instance().Forget(*this);
+  sender_.Forget(*this);
+  sender_.Leave();
   stream_.Close();
   std::shared_ptr<TransmitListener> listener;
   {
     std::lock_guard<std::mutex> lock(mutex_);
     // The caller who closes at once is told by Abort()'s return value.
-    if (owner_ == Owner::kSender) listener = listener_;
+    if (worker_ != Owner::kCaller) listener = listener_;
     owner_ = Owner::kNobody;
   }
   if (listener) listener->OnClosed(id_);
   return Progress::kClosed;
 }
 
-void TransmitQueue::Took(TransmitItem* item, uint64_t bytes, uint64_t* budget) {
+// False when there is more to send, and nobody to send it to.
+bool TransmitQueue::Took(TransmitItem* item, uint64_t bytes, uint64_t* budget) {
   item->remaining -= bytes;
   *budget -= bytes;
   unreported_ += bytes;
+  return item->remaining == 0 || !IsOver();
+}
+
+// Whether TCP has ended both ways, with no error left to tell of it: then kernel TLS
+// takes and encrypts all that it is given. It reports what it has taken, and the EPIPE
+// of TCP, which a client leaves that had ended its side before, only where that is
+// nothing (sk_stream_error() forgets it). Another error is the next call's to tell.
+bool TransmitQueue::IsOver() const {
+  pollfd socket = {stream_.fd(), 0, 0};
+  return sys.poll(&socket, 1, 0) > 0 && (socket.revents & (POLLHUP | POLLERR)) == POLLHUP;
 }
 
 void TransmitQueue::Finish() {
@@ -351,8 +360,8 @@ void TransmitQueue::Finish() {
   if (settles) Settle({});
 }
 
-// Everything that waits fails with it, in one outcome.
-void TransmitQueue::Fail(int error, const char* call) {
+// Everything that waits fails with it, in one outcome. kIdle: the item is gone.
+TransmitQueue::Progress TransmitQueue::Fail(int error, const char* call) {
   current_.reset();
   std::deque<TransmitItem> dropped, dropped_controls;
   {
@@ -362,10 +371,11 @@ void TransmitQueue::Fail(int error, const char* call) {
     dropped_controls.swap(controls_);
   }
   Settle({error, call});
+  return Progress::kIdle;
 }
 
 void TransmitQueue::Settle(Outcome outcome) {
-  if (inline_) {
+  if (worker_ == Owner::kCaller) {
     inline_settled_ = true;
     inline_outcome_ = outcome;
   } else if (const auto listener = Listener()) {
