@@ -1,6 +1,7 @@
 /// <reference types="node" />
 
-import type { FastifyPluginAsync } from 'fastify'
+import type { TLSSocket } from 'node:tls'
+import type { FastifyPluginAsync, FastifyRequest } from 'fastify'
 
 declare module 'fastify' {
   interface FastifyInstance {
@@ -36,9 +37,10 @@ declare namespace fastifyKtls {
      */
     mode?: Mode
     /**
-     * File replies with a body of fewer bytes go the ordinary way: an integer
-     * of 0 or more, else registration fails with `FST_KTLS_INVALID_OPTION`.
-     * @defaultValue `16384` (one TLS record, RFC 8446 5.1)
+     * A file reply with a body of fewer bytes is written by Node, in one go with
+     * its head, and promotes no connection: an integer of 0 or more, else
+     * registration fails with `FST_KTLS_INVALID_OPTION`.
+     * @defaultValue `65536`, where both ways cost the same (README, Benchmark)
      */
     minSize?: number
   }
@@ -143,11 +145,80 @@ declare namespace fastifyKtls {
     readonly bytes: Readonly<Record<Path, number>>
     /** Replies that did not go by `sendfile`, by reason. */
     readonly fallbacks: Readonly<Partial<Record<FallbackReason, number>>>
+    /** `null` where the kernel has none, as without the module `tls`. */
+    readonly kernel: KernelCounters | null
+  }
+
+  /**
+   * The kernel's own counters, of all programs in this network namespace, since boot
+   * (`/proc/net/tls_stat`; Documentation/networking/tls.rst, Statistics). `software`:
+   * the kernel encrypts; `device`: the network card does.
+   */
+  export interface KernelCounters {
+    /** Sockets with a transmit key now. */
+    readonly open: { readonly software: number, readonly device: number }
+    /** Sockets that were ever given a transmit key. */
+    readonly promoted: { readonly software: number, readonly device: number }
+    /** Changes of transmit keys; 0 on kernels that cannot change them. */
+    readonly keys: { readonly updated: number, readonly failed: number }
+  }
+
+  /**
+   * What the channels of `node:diagnostics_channel` publish, by name. Messages are
+   * published synchronously; a subscriber must not end or change what it is shown.
+   */
+  export interface ChannelMessages {
+    /** A connection's transmit side is in the kernel from now on. */
+    'fastify-ktls.connection.promoted': PromotedMessage
+    /** The kernel has changed a connection's transmit key (RFC 8446 4.6.3). */
+    'fastify-ktls.connection.rekeyed': ConnectionMessage
+    /** A reply does not go by `sendfile`. */
+    'fastify-ktls.reply.fallback': FallbackMessage
+    /** A file is on its way to the kernel. */
+    'fastify-ktls.transfer.started': TransferMessage
+    /** The kernel has taken all of the file. */
+    'fastify-ktls.transfer.finished': TransferMessage
+    /** The connection ends before the kernel has taken all of the file. */
+    'fastify-ktls.transfer.aborted': TransferAbortedMessage
+  }
+
+  export interface ConnectionMessage {
+    readonly socket: TLSSocket
+  }
+
+  export interface PromotedMessage extends ConnectionMessage {
+    readonly version: TlsVersion
+    /** The cipher suite by its standard name. */
+    readonly cipher: string
+  }
+
+  export interface FallbackMessage {
+    readonly request: FastifyRequest
+    readonly path: Exclude<Path, 'sendfile'>
+    readonly reason: FallbackReason
+  }
+
+  export interface TransferMessage extends ConnectionMessage {
+    readonly request: FastifyRequest
+    /** Where the body begins in the file, in bytes. */
+    readonly offset: number
+    /** Bytes of the body. */
+    readonly length: number
+  }
+
+  export interface TransferAbortedMessage extends TransferMessage {
+    /**
+     * Bytes of the body that the kernel is known to have taken. When the connection
+     * ends during a system call, those of that call, 2 MiB at most, are not among them.
+     */
+    readonly sent: number
+    /** What the write failed with; `null` when the socket was destroyed meanwhile. */
+    readonly error: Error | null
   }
 
   export interface FastifyKtls {
     readonly support: Support
-    /** A copy of the counters at this moment. */
+    /** A copy of the counters at this moment; reads one small file of `/proc`. */
     stats (): Stats
   }
 

@@ -1,8 +1,8 @@
 import Fastify from 'fastify'
-import type { FastifyPluginAsync } from 'fastify'
+import type { FastifyPluginAsync, FastifyRequest } from 'fastify'
 import { expect, test } from 'tstyche'
 import defaultExport, { fastifyKtls } from 'fastify-ktls'
-import type { FallbackReason, FastifyKtls, FastifyKtlsOptions, Path, ReplyDecision, Stats, Support } from 'fastify-ktls'
+import type { ChannelMessages, FallbackReason, FastifyKtls, FastifyKtlsOptions, KernelCounters, Path, ReplyDecision, Stats, Support } from 'fastify-ktls'
 
 const app = Fastify()
 
@@ -28,6 +28,7 @@ test('decorators of the instance', () => {
   expect(app.ktls.stats()).type.toBe<Stats>()
   expect(app.ktls.stats().replies.sendfile).type.toBe<number>()
   expect(app.ktls.stats().fallbacks['too-small']).type.toBe<number | undefined>()
+  expect(app.ktls.stats().kernel).type.toBe<KernelCounters | null>()
 })
 
 test('decorators of the request', () => {
@@ -41,4 +42,11 @@ test('decorators of the request', () => {
 test('opting a route out', () => {
   app.get('/out', { config: { ktls: false } }, async () => 'by Node')
   expect(app.get).type.not.toBeCallableWith('/out', { config: { ktls: 'no' } }, async () => 'by Node')
+})
+
+test('messages of the channels', () => {
+  expect<keyof ChannelMessages>().type.toBeAssignableFrom('fastify-ktls.connection.promoted')
+  expect<ChannelMessages['fastify-ktls.reply.fallback']['reason']>().type.toBe<FallbackReason>()
+  expect<ChannelMessages['fastify-ktls.transfer.aborted']['error']>().type.toBe<Error | null>()
+  expect<ChannelMessages['fastify-ktls.transfer.finished']['request']>().type.toBe<FastifyRequest>()
 })

@@ -1,0 +1,148 @@
+import type { Support } from '../../types/index'
+import type { Facts, ModuleState } from './facts'
+import { formatVersion, isSince, possibleFlaws } from './kernel-versions'
+
+/** `fail`: no offload because of it; `warn`: offload, with less; `unknown`: could not be looked at. */
+export type Level = 'ok' | 'warn' | 'fail' | 'unknown'
+
+export interface Finding {
+  readonly level: Level
+  readonly subject: string
+  readonly state: string
+  readonly cause?: string
+  readonly remedy?: string
+}
+
+/** What the machine can do, and of what it cannot, why and what helps. */
+export function examine (facts: Facts): Finding[] {
+  const { platform, upstream, support } = facts
+  const findings = [systemOf(facts), runtimeOf(facts)]
+  if (platform !== 'linux') return findings
+  findings.push(addonOf(support), moduleOf(facts))
+  const refusal = refusalOf(facts)
+  if (refusal !== undefined) findings.push(refusal)
+  return [...findings, ciphersOf(support), rekeyOf(support), ...flawsOf(upstream), ...countersOf(facts)]
+}
+
+function systemOf ({ platform, arch, kernel, upstream, distribution, container }: Facts): Finding {
+  const subject = 'system'
+  if (platform !== 'linux') {
+    return {
+      level: 'fail',
+      subject,
+      state: `${platform}, ${arch}`,
+      cause: 'kernel TLS is a feature of Linux',
+      remedy: 'nothing here, where replies go the ordinary way; deploy on Linux'
+    }
+  }
+  const parts = [`Linux ${kernel}${kernel.startsWith(upstream) ? '' : ` (${upstream})`}`, distribution, arch, container === null ? null : `in a container (${container})`]
+  return { level: 'ok', subject, state: parts.filter(part => part !== null).join(', ') }
+}
+
+const OLDEST_NODE = 20
+
+function runtimeOf ({ node, openssl }: Facts): Finding {
+  const subject = 'runtime'
+  const state = `Node ${node}, ${openssl === null ? 'without OpenSSL' : `OpenSSL ${openssl}`}`
+  if (Number.parseInt(node) >= OLDEST_NODE) return { level: 'ok', subject, state }
+  return { level: 'fail', subject, state, cause: `fastify-ktls is made for Node ${OLDEST_NODE} and later`, remedy: 'a newer Node' }
+}
+
+function addonOf ({ reason, detail }: Support): Finding {
+  const subject = 'addon'
+  if (reason !== 'addon-missing' && reason !== 'openssl-missing') return { level: 'ok', subject, state: 'loaded' }
+  return { level: 'fail', subject, state: reason === 'addon-missing' ? 'missing' : 'of no use in this runtime', ...splitDetail(detail!) }
+}
+
+/** The details of `support` end with the remedy, after a semicolon. */
+export function splitDetail (detail: string): Pick<Finding, 'cause' | 'remedy'> {
+  const end = detail.lastIndexOf('; ')
+  return end < 0 ? { cause: detail } : { cause: detail.slice(0, end), remedy: detail.slice(end + 2) }
+}
+
+const MODPROBE = 'sudo modprobe tls, and to keep it: echo tls | sudo tee /etc/modules-load.d/tls.conf'
+
+const MODULE_CAUSES: Readonly<Record<Exclude<ModuleState, 'loaded'>, string>> = {
+  'on-disk': 'the module is there, but not loaded',
+  'not-on-disk': 'the module is not among those of the running kernel',
+  'not-built': 'the kernel was built without kernel TLS (CONFIG_TLS is not set)',
+  unknown: 'the module is not loaded'
+}
+
+function moduleOf ({ module, container, kernel, support }: Facts): Finding {
+  const subject = 'module tls'
+  // What the probe has seen is worth more than what files say.
+  if (module === 'loaded' || support.available) return { level: 'ok', subject, state: 'loaded' }
+  if (module === 'unknown' && support.reason !== 'kernel-module-missing') {
+    return { level: 'unknown', subject, state: 'unknown until the addon loads' }
+  }
+  if (!isSince(kernel, 4, 13)) {
+    return { level: 'fail', subject, state: 'missing', cause: `kernel TLS came with Linux 4.13, and this is ${kernel} (gVisor calls itself 4.4)`, remedy: 'a newer kernel' }
+  }
+  return { level: 'fail', subject, state: 'missing', cause: MODULE_CAUSES[module], remedy: moduleRemedy(module, container) }
+}
+
+function moduleRemedy (module: ModuleState, container: string | null): string {
+  if (module === 'not-built') return 'a kernel with CONFIG_TLS=m or =y, as those of most distributions'
+  if (container !== null) return `on the host, whose kernel this container uses: ${MODPROBE}`
+  if (module === 'not-on-disk') return 'after an upgrade of the kernel: reboot; else install the rest of its modules (a package such as linux-modules-extra or kernel-modules)'
+  return MODPROBE
+}
+
+function refusalOf ({ support: { reason, detail }, container }: Facts): Finding | undefined {
+  if (reason !== 'kernel-refused') return undefined
+  return {
+    level: 'fail',
+    subject: 'probe',
+    state: 'refused',
+    cause: detail!,
+    remedy: container === null
+      ? 'see whether a security policy (seccomp, SELinux, AppArmor) forbids it, or try a newer kernel'
+      : 'see whether the container\'s seccomp profile or its runtime (gVisor has no kernel TLS) forbids it, or try a newer kernel'
+  }
+}
+
+function ciphersOf ({ available, versions }: Support): Finding {
+  const subject = 'ciphers'
+  if (!available) return { level: 'unknown', subject, state: 'unknown until a probe succeeds' }
+  const all = Object.entries(versions).flatMap(([version, ciphers]) =>
+    Object.entries(ciphers).map(([cipher, can]) => ({ name: `${version} ${cipher}`, can })))
+  const missing = all.filter(({ can }) => !can).map(({ name }) => name)
+  if (missing.length === 0) return { level: 'ok', subject, state: 'AES-128-GCM, AES-256-GCM and ChaCha20-Poly1305 with TLS 1.2 and 1.3' }
+  return {
+    level: 'warn',
+    subject,
+    state: `without ${missing.join(', ')}`,
+    cause: 'TLS 1.3 came with Linux 5.1, ChaCha20-Poly1305 with 5.11, and each needs its crypto module',
+    remedy: 'Linux 5.11 or later; until then connections with these stay with OpenSSL'
+  }
+}
+
+function rekeyOf ({ available, rekey, kernel }: Support): Finding {
+  const subject = 'key updates'
+  if (available && rekey) return { level: 'ok', subject, state: 'the kernel can change the transmit key' }
+  if (!available && isSince(kernel, 6, 14)) return { level: 'unknown', subject, state: 'unknown until a probe succeeds; Linux 6.14 and later can' }
+  return {
+    level: 'warn',
+    subject,
+    state: 'the kernel cannot change the transmit key',
+    cause: isSince(kernel, 6, 14) ? 'it refused a second key in the probe' : `Linux ${kernel} is older than 6.14`,
+    remedy: 'Linux 6.14 or later; until then a connection whose client asks for a new key ends after the reply under way'
+  }
+}
+
+function flawsOf (upstream: string): Finding[] {
+  return possibleFlaws(upstream).map(({ id, summary, fixed }) => ({
+    level: 'warn',
+    subject: id,
+    state: 'this kernel may be open to it',
+    cause: `${summary}; fixed in Linux ${fixed.map(formatVersion).join(', ')}`,
+    remedy: 'distributions backport fixes and keep the version: ask their security tracker; else a newer kernel'
+  }))
+}
+
+function countersOf ({ counters }: Facts): Finding[] {
+  if (counters === null) return []
+  const { software, device } = counters.promoted
+  return [{ level: 'ok', subject: 'since boot', state: `${software} sockets encrypted by the kernel, ${device} by a network card (all programs in this network namespace, probes included)` }]
+}
