@@ -12,6 +12,8 @@ export interface Surroundings {
   readonly temporary: string
   /** Where nginx was unpacked. */
   readonly nginx: string
+  /** The plugin's option. */
+  readonly minSize: number
 }
 
 export interface Contender {
@@ -26,8 +28,8 @@ export interface Contender {
 const NODE_FLAGS = ['--min-semi-space-size=16', '--max-semi-space-size=16', '--max-old-space-size=512', '--single-threaded-gc']
 
 function fastify (kind: ServerOptions['kind']) {
-  return async ({ folder }: Surroundings): Promise<Running> => {
-    const child = fork(join(__dirname, 'server.js'), [JSON.stringify({ folder, kind } satisfies ServerOptions)], { execArgv: NODE_FLAGS })
+  return async ({ folder, minSize }: Surroundings): Promise<Running> => {
+    const child = fork(join(__dirname, 'server.js'), [JSON.stringify({ folder, kind, minSize } satisfies ServerOptions)], { execArgv: NODE_FLAGS })
     const exited = once(child, 'exit')
     const [port] = await Promise.race([
       once(child, 'message') as Promise<[number]>,
@@ -36,6 +38,13 @@ function fastify (kind: ServerOptions['kind']) {
     return {
       port,
       pid: child.pid!,
+      watch: async () => {
+        child.send('watch')
+        return async () => {
+          child.send('end')
+          return (await once(child, 'message') as [number])[0]
+        }
+      },
       stop: async () => {
         child.disconnect()
         await exited

@@ -7,7 +7,7 @@ export interface Spread {
   readonly most: number
 }
 
-export type Part = 'all' | 'main' | 'elapsed'
+export type Part = 'all' | 'main' | 'elapsed' | 'late'
 
 /** The measurements by contender and workload, each in the order in which it came. */
 export interface Figures {
@@ -34,7 +34,7 @@ export function figuresOf (measurements: readonly Measurement[]): Figures {
   const find = (contender: string, workload: string) => measurements.find(one => one.contender === contender && one.workload === workload)
   const spread = (contender: string, workload: string, part: Part) => {
     const found = find(contender, workload)
-    return found && spreadOf(found[part])
+    return found === undefined || found[part].length === 0 ? undefined : spreadOf(found[part])
   }
   return {
     contenders: [...new Set(measurements.map(({ contender }) => contender))],

@@ -11,7 +11,7 @@ import { CONTENDERS } from './contenders'
 import type { Contender } from './contenders'
 import type { Running } from './running'
 import { promotions, usageOf } from './usage'
-import { FILES, JSON_BODY, WARM_UP, WORKLOADS, fileName } from './workloads'
+import { FILES, JSON_BODY, JSON_PATH, WARM_UP, WORKLOADS, fileName } from './workloads'
 import type { Workload } from './workloads'
 
 export interface Measurement {
@@ -22,6 +22,8 @@ export interface Measurement {
   readonly all: number[]
   readonly main: number[]
   readonly elapsed: number[]
+  /** The share of a timer's turns that were late, where the event loop was watched. */
+  readonly late: number[]
 }
 
 export interface Order {
@@ -30,13 +32,15 @@ export interface Order {
   readonly contenders: readonly string[]
   readonly workloads: readonly string[]
   readonly nginx: string
+  /** The plugin's option. */
+  readonly minSize: number
 }
 
 const sha256 = (bytes: Buffer) => createHash('sha256').update(bytes).digest('hex')
 
 /** Writes the files and returns each path's content. */
 function writeFiles (folder: string): Map<string, Buffer> {
-  const contents = new Map([['/json', Buffer.from(JSON_BODY)]])
+  const contents = new Map([[JSON_PATH as string, Buffer.from(JSON_BODY)]])
   for (const { size } of FILES) {
     const content = randomBytes(size)
     writeFileSync(join(folder, fileName(size)), content)
@@ -45,34 +49,44 @@ function writeFiles (folder: string): Map<string, Buffer> {
   return contents
 }
 
-async function measure (contender: Contender, running: Running, workload: Workload, samples: number, expected: string): Promise<Measurement> {
-  const { path, range, size, requests } = workload
+async function measure (contender: Contender, running: Running, workload: Workload, { samples, minSize }: Order, expected: string): Promise<Measurement> {
+  const { path, range, size, requests, fresh } = workload
   const headers = range === undefined ? [] : [`Range: bytes=${range.join('-')}`]
   const before = promotions()
-  const client = await Client.connect(running.port, contender.secure)
+  const connect = () => Client.connect(running.port, contender.secure)
+  let client = await connect()
+  const others = await Promise.all(Array.from({ length: (workload.clients ?? 1) - 1 }, connect))
   if (workload.afterFile) await client.get(WARM_UP.path)
   const body = createHash('sha256')
   await client.get(path, headers, bytes => body.update(bytes))
   if (body.digest('hex') !== expected) throw new Error(`${path}: wrong bytes`)
-  for (let i = 0; i < workload.warmUp; i++) await client.get(path, headers)
-  const result: Measurement = { contender: contender.name, workload: workload.name, size, all: [], main: [], elapsed: [] }
-  for (let sample = 0; sample < samples; sample++) {
+  const ask = async (from = client) => {
+    if (fresh) {
+      await client.close()
+      from = client = await connect()
+    }
+    const got = await from.get(path, headers)
+    if (got !== size) throw new Error(`${path}: ${got} bytes in place of ${size}`)
+  }
+  for (let i = 0; i < workload.warmUp; i++) await ask()
+  const result: Measurement = { contender: contender.name, workload: workload.name, size, all: [], main: [], elapsed: [], late: [] }
+  for (let sample = 0; sample < Math.min(samples, workload.samples ?? samples); sample++) {
+    const watched = workload.clients === undefined ? undefined : await running.watch?.()
     const start = usageOf(running.pid)
     const began = process.hrtime.bigint()
-    for (let i = 0; i < requests; i++) {
-      const got = await client.get(path, headers)
-      if (got !== size) throw new Error(`${path}: ${got} bytes in place of ${size}`)
-    }
+    for (let i = 0; i < requests; i++) await Promise.all([ask(), ...others.map(ask)])
     const ended = process.hrtime.bigint()
     const end = usageOf(running.pid)
-    result.all.push((end.all - start.all) / requests)
-    result.main.push((end.main - start.main) / requests)
+    const answered = requests * (1 + others.length)
+    result.all.push((end.all - start.all) / answered)
+    result.main.push((end.main - start.main) / answered)
     result.elapsed.push(Number(ended - began) / requests)
+    if (watched !== undefined) result.late.push(await watched())
   }
-  await client.close()
+  for (const open of [client, ...others]) await open.close()
   const promoted = promotions() - before
   if (promoted > 0 && !contender.kernelTls) throw new Error(`${contender.name} used kernel TLS`)
-  if (promoted === 0 && contender.kernelTls && (size >= 16384 || workload.afterFile)) throw new Error(`${contender.name} did not use kernel TLS for ${workload.name}`)
+  if (promoted === 0 && contender.kernelTls && (workload.afterFile || (path !== JSON_PATH && size >= minSize))) throw new Error(`${contender.name} did not use kernel TLS for ${workload.name}`)
   return result
 }
 
@@ -87,12 +101,12 @@ async function main (order: Order): Promise<void> {
     for (const workload of chosen(WORKLOADS, order.workloads)) {
       const [first, last] = workload.range ?? [0, Infinity]
       const expected = sha256(contents.get(workload.path)!.subarray(first, last + 1))
-      process.stdout.write(`${JSON.stringify(await measure(contender, running, workload, order.samples, expected))}\n`)
+      process.stdout.write(`${JSON.stringify(await measure(contender, running, workload, order, expected))}\n`)
     }
   }
   try {
     for (const [index, contender] of chosen<Contender>(CONTENDERS, order.contenders).entries()) {
-      const running = await contender.start({ folder: root, temporary: join(root, `own-${index}`), nginx: order.nginx })
+      const running = await contender.start({ folder: root, temporary: join(root, `own-${index}`), nginx: order.nginx, minSize: order.minSize })
       try {
         await measureAll(contender, running)
       } finally {

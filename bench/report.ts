@@ -1,3 +1,4 @@
+import { TIMER_PERIOD } from './running'
 import type { Figures, Part, Spread } from './figures'
 
 /** What a nanosecond of the measuring machine stands for. */
@@ -19,13 +20,16 @@ function table (head: readonly string[], rows: ReadonlyArray<readonly string[]>)
 
 /** The tables, as Markdown. */
 export function report ({ contenders, workloads, spread, ratio, sizeOf }: Figures, unit: Unit): string {
-  const cells = (show: (found: Spread, workload: string) => string, part: Part) => table(
+  const cells = (show: (found: Spread, workload: string) => string, part: Part, rows = workloads) => table(
     ['', ...contenders],
-    workloads.map(workload => [workload, ...contenders.map(contender => {
+    rows.map(workload => [workload, ...contenders.map(contender => {
       const found = spread(contender, workload, part)
       return found === undefined ? '' : show(found, workload)
     })])
   )
+  const watched = workloads.filter(workload => contenders.some(contender => spread(contender, workload, 'late') !== undefined))
+  const percent = (share: number) => `${(100 * share).toFixed(1)}%`
+  const asShare = ({ median, least, most }: Spread) => `${percent(median)} (${percent(least)}–${percent(most)})`
   const withSpread = ({ median, least, most }: Spread) => `${inThousands(median)} (${inThousands(least)}–${inThousands(most)})`
   const others = contenders.filter(contender => contender !== PLUGIN)
   const ratios = table(
@@ -41,6 +45,7 @@ export function report ({ contenders, workloads, spread, ratio, sizeOf }: Figure
     `${what} a request, in all threads: median (least–most)`, '', cells(withSpread, 'all'),
     'The same in the main thread alone', '', cells(withSpread, 'main'),
     `${PLUGIN} in all threads as a ratio to each of the others; last, its main thread to ${DEFAULT}'s`, '', ratios,
+    ...watched.length === 0 ? [] : [`Turns of a ${TIMER_PERIOD} ms timer of the event loop that were late by more than that: median (least–most)`, '', cells(asShare, 'late', watched)],
     ...(unit === 'instructions'
       ? []
       : [

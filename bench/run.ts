@@ -9,6 +9,7 @@ import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import type { Readable } from 'node:stream'
 import { parseArgs } from 'node:util'
+import { DEFAULTS } from '../lib/options'
 import { detect } from '../lib/support'
 import { certificate } from '../test/certificate'
 import { onExt4 } from '../test/vm/ext4'
@@ -27,6 +28,7 @@ const USAGE = `usage: npm run bench -- [options]
   --samples N          of each figure (20)
   --contender NAME     ${CONTENDERS.map(({ name }) => name).join('; ')}; may be repeated (all)
   --workload NAME      ${WORKLOADS.map(({ name }) => name).join('; ')}; may be repeated (all)
+  --min-size N         the plugin's option minSize (its default)
   --output FOLDER      write results.md and results.svg
   --help
 `
@@ -44,6 +46,7 @@ function parse (): Choice {
       samples: { type: 'string', default: '20' },
       contender: { type: 'string', multiple: true, default: [] },
       workload: { type: 'string', multiple: true, default: [] },
+      'min-size': { type: 'string', default: String(DEFAULTS.minSize) },
       output: { type: 'string' },
       help: { type: 'boolean', default: false }
     }
@@ -56,6 +59,7 @@ function parse (): Choice {
   }
   return {
     samples,
+    minSize: Number(values['min-size']),
     contenders: known('contender', values.contender, CONTENDERS),
     workloads: known('workload', values.workload, WORKLOADS),
     output: values.output,

@@ -8,23 +8,30 @@ export interface Workload {
   readonly size: number
   /** Requests before the first sample. */
   readonly warmUp: number
-  /** Requests that make one sample. */
+  /** Requests of each client that make one sample. */
   readonly requests: number
+  /** Connections at once, while the server's event loop is watched; one and no watch unless given. */
+  readonly clients?: number
+  /** The most samples that are worth their time. */
+  readonly samples?: number
   /** Whether the connection gets a file first, so that the plugin has promoted it. */
   readonly afterFile?: true
+  /** Whether each request comes on a connection of its own, whose handshake counts. */
+  readonly fresh?: true
 }
 
-/** The smallest goes the ordinary way with the plugin too, for which the general warm-up does nothing. */
+/** The smallest are no files to the plugin's sender, for which the general warm-up does nothing. */
 export const FILES = [
   { name: '1 KB', size: 1024, warmUp: 2000, requests: 20 },
-  { name: '16 KB', size: 16 * 1024, warmUp: 100, requests: 20 },
-  { name: '64 KB', size: 64 * 1024, warmUp: 50, requests: 10 },
+  { name: '16 KB', size: 16 * 1024, warmUp: 1000, requests: 20 },
+  { name: '64 KB', size: 64 * 1024, warmUp: 100, requests: 10 },
   { name: '100 KB', size: 100 * 1024, warmUp: 50, requests: 10 },
   { name: '1 MB', size: 1 << 20, warmUp: 10, requests: 4 },
   { name: '10 MB', size: 10 << 20, warmUp: 4, requests: 4 }
 ] as const
 
-/** Sent by each server for `/json`. */
+/** Sent by each server. */
+export const JSON_PATH = '/json'
 export const JSON_BODY = '{"hello":"world"}'
 
 const LARGE = FILES.at(-1)!
@@ -33,12 +40,16 @@ export function fileName (size: number): string {
   return `${size}.bin`
 }
 
+const files = FILES.map(file => ({ ...file, path: `/${fileName(file.size)}` }))
+
 export const WORKLOADS: readonly Workload[] = [
-  ...FILES.map(file => ({ ...file, path: `/${fileName(file.size)}` })),
+  ...files,
+  ...files.filter(({ size }) => size <= 64 * 1024).map(file => ({ ...file, name: `${file.name}, fresh connection`, warmUp: 100, requests: 5, fresh: true as const })),
   { name: '1 MB of 10 MB', path: `/${fileName(LARGE.size)}`, range: [3_000_000, 4_048_575], size: 1 << 20, warmUp: 10, requests: 4 },
-  { name: 'JSON', path: '/json', size: JSON_BODY.length, warmUp: 2000, requests: 50 },
-  { name: 'JSON after a file', path: '/json', size: JSON_BODY.length, warmUp: 2000, requests: 50, afterFile: true }
+  { ...files.at(-1)!, name: '10 MB, 64 clients', warmUp: 0, requests: 1, clients: 64, samples: 1 },
+  { name: 'JSON', path: JSON_PATH, size: JSON_BODY.length, warmUp: 20_000, requests: 50 },
+  { name: 'JSON after a file', path: JSON_PATH, size: JSON_BODY.length, warmUp: 20_000, requests: 50, afterFile: true }
 ]
 
-/** What every server is warmed up with: the compilers of JavaScript are done after some thousand requests. */
-export const WARM_UP = { path: `/${fileName(16 * 1024)}`, requests: 1500 }
+/** What every server is warmed up with. The compilers of JavaScript are done with most after some thousand requests, with a hook after more. */
+export const WARM_UP = { path: `/${fileName(100 * 1024)}`, requests: 1500 }

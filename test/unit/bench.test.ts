@@ -4,14 +4,14 @@ import type { Measurement } from '../../bench/measure'
 import { picture } from '../../bench/picture'
 import { report } from '../../bench/report'
 
-function measurement (contender: string, workload: string, all: number[], main: number[]): Measurement {
-  return { contender, workload, size: 1000, all, main, elapsed: all.map(one => one * 2) }
+function measurement (contender: string, workload: string, all: number[], main: number[], late: number[] = []): Measurement {
+  return { contender, workload, size: 1000, all, main, elapsed: all.map(one => one * 2), late }
 }
 
 const figures = figuresOf([
   measurement('fastify-ktls', 'small', [500_000, 300_000, 400_000], [50_000, 30_000, 40_000]),
   measurement('Fastify', 'small', [800_000, 900_000, 700_000], [800_000, 900_000, 700_000]),
-  measurement('fastify-ktls', 'large', [2_000_000], [10_000])
+  measurement('fastify-ktls', 'large', [2_000_000], [10_000], [0.25, 0, 0.031])
 ])
 
 t.test('median, least and most', async t => {
@@ -27,7 +27,9 @@ t.test('the tables', async t => {
   t.ok(lines.includes('| small | 0.500 | 0.050 |'), 'the ratios')
   t.ok(lines.includes('| large | 2,000 (2,000–2,000) |  |'), 'what was not measured')
   t.ok(lines.includes('| large |  |  |'))
-  t.notMatch(lines.join(), /seconds|Megabytes/)
+  t.ok(lines.includes('| large | 3.1% (0.0%–25.0%) |  |'), 'how late the event loop was')
+  t.equal(lines.filter(line => line.includes('| small |')).length, 3, 'and only where it was watched')
+  t.notMatch(lines.join(), /Microseconds|Megabytes/)
   const seconds = report(figures, 'seconds').split('\n')
   t.ok(seconds.includes('| small | 800 (600–1,000) | 1,600 (1,400–1,800) |'), 'latency')
   t.ok(seconds.includes('| small | 1 | 1 |'), '1000 bytes in 800 microseconds')
