@@ -1,9 +1,12 @@
 import { readFile, readdir, stat } from 'node:fs/promises'
-import { dirname, join } from 'node:path'
+import { join } from 'node:path'
 import fastifyStatic from '@fastify/static'
 import fastify from 'fastify'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import fastifyKtls from 'fastify-ktls'
+import { dashboard } from '../dashboard/dashboard'
+import { sourceFolder } from '../sources'
+import { LARGE } from './materials'
 import type { Place, ReplyReport } from './reports'
 
 /** Replies that `/recent` remembers. */
@@ -29,6 +32,8 @@ export async function createApp (options: AppOptions) {
 
   const recent: ReplyReport[] = []
   app.addHook('onRequest', (request, reply, next) => {
+    // The dashboard asks four times a second.
+    if (request.url.startsWith('/dashboard/')) return next()
     const began = performance.now()
     // onResponse is not called for a client that leaves in the middle.
     reply.raw.once('close', () => {
@@ -40,18 +45,14 @@ export async function createApp (options: AppOptions) {
     next()
   })
 
-  app.get('/', (_request, reply) => reply.sendFile('page.html', pageFolder()))
+  app.get('/', (_request, reply) => reply.sendFile('page.html', sourceFolder('start')))
   app.get('/recent', async () => recent)
   app.get('/about', async () => {
     const { available, kernel, detail } = app.ktls.support
     return { place, available, kernel, detail, files: await list(files) }
   })
+  dashboard(app, { files, large: LARGE })
   return app
-}
-
-/** tsc leaves the page where it is. */
-function pageFolder (): string {
-  return join(dirname(require.resolve('fastify-ktls/package.json')), 'examples/start')
 }
 
 async function list (folder: string) {

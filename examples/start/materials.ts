@@ -5,7 +5,9 @@ import { makeFile } from '../../test/support/files'
 import { cacheEntry } from '../../test/vm/cache'
 import type { Progress } from '../../test/vm/cache'
 
-const SIZES: Readonly<Record<string, number>> = { '1MB.bin': 1e6, '10MB.bin': 10e6, '100MB.bin': 100e6 }
+export const LARGE = '100MB.bin'
+
+const SIZES: Readonly<Record<string, number>> = { '1MB.bin': 1e6, '10MB.bin': 10e6, [LARGE]: 100e6 }
 
 /** The folder with `key.pem` and `cert.pem`: self-signed for localhost, and another one each month. */
 export function certificateFolder (): Promise<string> {

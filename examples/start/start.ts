@@ -72,6 +72,7 @@ Why: ${serving.why}.
 
 ready after ${after}: ${address}
   browser  ${address} (accept the warning: the certificate is self-made)
+  watch it ${address}/dashboard
   curl     curl --cacert ${join(certificate, 'cert.pem')} --output /dev/null ${address}/files/100MB.bin
   the end  Ctrl-C
 

@@ -1,0 +1,40 @@
+import cluster from 'node:cluster'
+import { availableParallelism } from 'node:os'
+import fastifyStatic from '@fastify/static'
+import fastify from 'fastify'
+import fastifyKtls from 'fastify-ktls'
+import { serve } from './serve'
+import type { ExampleOptions } from './serve'
+
+/**
+ * One process for each core, all on one port. Each gives its own connections to
+ * the kernel, and counts for itself.
+ */
+export async function createApp ({ https, root }: ExampleOptions) {
+  const app = fastify({ https })
+  await app.register(fastifyKtls)
+  await app.register(fastifyStatic, { root })
+  app.get('/stats', async () => ({ worker: cluster.worker?.id, ...app.ktls.stats() }))
+  return app
+}
+
+function main (): void {
+  if (cluster.isWorker) {
+    serve(createApp)
+    return
+  }
+  const count = availableParallelism()
+  for (let i = 0; i < count; i++) cluster.fork()
+  let listening = 0
+  cluster.on('listening', worker => {
+    if (++listening === count) console.log(`${count} processes serve`)
+    // One that has listened is replaced; one that could not would only fail again.
+    worker.once('exit', () => {
+      if (!worker.exitedAfterDisconnect) cluster.fork()
+    })
+  })
+  // Then each takes no more connections, and ends with its last one.
+  for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => cluster.disconnect())
+}
+
+if (require.main === module) main()

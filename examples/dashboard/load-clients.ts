@@ -1,0 +1,32 @@
+/* The process behind load.ts: downloads, and throws the bytes away. */
+import { Agent, get } from 'node:https'
+import { constants, setPriority } from 'node:os'
+import type { Order } from './load'
+
+// Decrypting takes as long as encrypting, and the server goes first.
+setPriority(constants.priority.PRIORITY_LOW)
+
+let stop = new AbortController()
+
+process.on('message', ({ url, clients }: Order) => {
+  stop.abort()
+  stop = new AbortController()
+  if (url === null) return
+  for (let client = 0; client < clients; client++) keepDownloading(url, stop.signal)
+})
+process.once('disconnect', () => process.exit())
+
+/** On a connection of its own: one that the kernel has stays with it. */
+async function keepDownloading (url: string, signal: AbortSignal): Promise<void> {
+  const agent = new Agent({ keepAlive: true, maxSockets: 1 })
+  while (!signal.aborted) await download(url, agent, signal).catch(() => {})
+  agent.destroy()
+}
+
+function download (url: string, agent: Agent, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve, reject) => {
+    get(url, { agent, rejectUnauthorized: false, signal }, response => {
+      response.on('error', reject).on('end', resolve).resume()
+    }).on('error', reject)
+  })
+}

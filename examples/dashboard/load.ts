@@ -1,0 +1,28 @@
+import { fork } from 'node:child_process'
+import type { ChildProcess } from 'node:child_process'
+
+/** How many download at once. */
+const CLIENTS = 8
+
+/** What the child process is told: what to download, or nothing. */
+export interface Order {
+  readonly url: string | null
+  readonly clients: number
+}
+
+/** Clients that download a file again and again, in a process of their own: only the server's work is in its event loop. */
+export class Load {
+  #child: ChildProcess | undefined
+
+  /** Each download is under way on a connection of its own; those of an earlier URL end. */
+  download (url: string | null): void {
+    if (url === null && this.#child === undefined) return
+    this.#child ??= fork(require.resolve('./load-clients'), { stdio: ['ignore', 'ignore', 'inherit', 'ipc'] })
+    this.#child.send({ url, clients: CLIENTS } satisfies Order)
+  }
+
+  end (): void {
+    this.#child?.disconnect()
+    this.#child = undefined
+  }
+}

@@ -1,0 +1,154 @@
+import { subscribe, unsubscribe } from 'node:diagnostics_channel'
+import type { Server } from 'node:https'
+import { monitorEventLoopDelay, performance } from 'node:perf_hooks'
+import type { TLSSocket } from 'node:tls'
+import type { FastifyInstance } from 'fastify'
+import type { ChannelMessages, FallbackReason, Path } from 'fastify-ktls'
+
+/** By which way files go: the plugin's, or Node's as without it. */
+export type Mode = 'kernel' | 'default'
+
+/** What happened in one period of the event loop. */
+export interface Sample {
+  /** Counts up from 0. */
+  readonly number: number
+  readonly mode: Mode
+  /** Milliseconds by which a timer was late, on average. */
+  readonly delay: number
+  /** The share of time in which the loop was at work, 0 to 1. */
+  readonly busy: number
+  /** Bytes a second that all replies had. */
+  readonly rate: number
+}
+
+export interface LiveConnection {
+  /** Its client's port. */
+  readonly port: number | undefined
+  readonly protocol: string | null
+  readonly cipher: string | undefined
+  /** Whether the kernel encrypts what it sends. */
+  readonly kernel: boolean
+  /** Of its last reply. */
+  readonly url: string
+  readonly path: Path | null
+  readonly reason: FallbackReason | 'pending' | null
+  /** As the socket's bytesWritten, which has a whole file at once. */
+  readonly bytes: number
+  /** Whether it is the one that asks. */
+  readonly own: boolean
+}
+
+/** Milliseconds. */
+const PERIOD = 250
+const RESOLUTION = 10
+
+/** Two minutes of them. */
+const KEPT = 480
+
+interface Known {
+  promoted: boolean
+  url: string
+  path: Path | null
+  reason: LiveConnection['reason']
+}
+
+/** What can be seen of an application's connections and its event loop, by public interfaces alone. */
+export class Watch {
+  mode: Mode = 'kernel'
+  readonly #app: FastifyInstance<Server>
+  readonly #connections = new Map<TLSSocket, Known>()
+  readonly #samples: Sample[] = []
+  #sentByClosed = 0
+
+  constructor (app: FastifyInstance<Server>) {
+    this.#app = app
+    app.server.on('secureConnection', (socket: TLSSocket) => {
+      this.#connections.set(socket, { promoted: false, url: '', path: null, reason: null })
+      socket.once('close', () => {
+        this.#connections.delete(socket)
+        this.#sentByClosed += socket.bytesWritten
+      })
+    })
+    app.addHook('onRequest', async request => {
+      this.#update(request.raw.socket as TLSSocket, { url: request.url, path: null, reason: 'pending' })
+    })
+    const promoted = (message: unknown) => {
+      this.#update((message as ChannelMessages['fastify-ktls.connection.promoted']).socket, { promoted: true })
+    }
+    const started = (message: unknown) => {
+      this.#update((message as ChannelMessages['fastify-ktls.transfer.started']).socket, { path: 'sendfile', reason: null })
+    }
+    const fallback = (message: unknown) => {
+      const { request, path, reason } = message as ChannelMessages['fastify-ktls.reply.fallback']
+      this.#update(request.raw.socket as TLSSocket, { path, reason })
+    }
+    const channels = [
+      ['fastify-ktls.connection.promoted', promoted],
+      ['fastify-ktls.transfer.started', started],
+      ['fastify-ktls.reply.fallback', fallback]
+    ] as const
+    for (const [name, listener] of channels) subscribe(name, listener)
+    const stop = this.#sample()
+    app.addHook('onClose', async () => {
+      stop()
+      for (const [name, listener] of channels) unsubscribe(name, listener)
+    })
+  }
+
+  /** Those after the one of that number. */
+  samples (after: number): Sample[] {
+    return this.#samples.filter(({ number }) => number > after)
+  }
+
+  connections (own: TLSSocket): LiveConnection[] {
+    return [...this.#connections].map(([socket, { promoted, url, path, reason }]) => ({
+      port: socket.remotePort,
+      protocol: socket.getProtocol(),
+      cipher: socket.getCipher()?.standardName,
+      kernel: promoted,
+      url,
+      path,
+      reason,
+      bytes: socket.bytesWritten,
+      own: socket === own
+    }))
+  }
+
+  /** Other instances of the process have connections of their own. */
+  #update (socket: TLSSocket, change: Partial<Known>): void {
+    const known = this.#connections.get(socket)
+    if (known !== undefined) Object.assign(known, change)
+  }
+
+  #sample (): () => void {
+    const histogram = monitorEventLoopDelay({ resolution: RESOLUTION })
+    histogram.enable()
+    let [last, sent, utilization] = [performance.now(), this.#sent(), performance.eventLoopUtilization()]
+    let number = 0
+    const timer = setInterval(() => {
+      const [now, sentNow, utilizationNow] = [performance.now(), this.#sent(), performance.eventLoopUtilization()]
+      this.#samples.push({
+        number: number++,
+        mode: this.mode,
+        delay: Math.max(histogram.mean / 1e6 - RESOLUTION, 0) || 0,
+        busy: performance.eventLoopUtilization(utilizationNow, utilization).utilization,
+        rate: (sentNow - sent) / (now - last) * 1000
+      })
+      if (this.#samples.length > KEPT) this.#samples.shift()
+      histogram.reset()
+      ;[last, sent, utilization] = [now, sentNow, utilizationNow]
+    }, PERIOD)
+    return () => {
+      clearInterval(timer)
+      histogram.disable()
+    }
+  }
+
+  #sent (): number {
+    const { support, stats } = this.#app.ktls
+    const { sendfile, write, node } = stats().bytes
+    if (support.available) return sendfile + write + node
+    // It counts no bytes then.
+    return [...this.#connections.keys()].reduce((sum, { bytesWritten }) => sum + bytesWritten, this.#sentByClosed)
+  }
+}

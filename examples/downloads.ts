@@ -1,0 +1,41 @@
+import { randomBytes, timingSafeEqual } from 'node:crypto'
+import fastifyStatic from '@fastify/static'
+import fastify from 'fastify'
+import type { FastifyReply, FastifyRequest } from 'fastify'
+import fastifyKtls from 'fastify-ktls'
+import { serve } from './serve'
+import type { ExampleOptions } from './serve'
+
+export interface DownloadsOptions extends ExampleOptions {
+  /** What the clients must send as `Authorization: Bearer TOKEN`. */
+  readonly token: string
+}
+
+/** Files for those who may have them: hooks run before any byte is sent, as without the plugin. */
+export async function createApp ({ https, root, token }: DownloadsOptions) {
+  const app = fastify({ https })
+  await app.register(fastifyKtls)
+  // Without routes of its own, only for reply.download().
+  await app.register(fastifyStatic, { root, serve: false })
+
+  const expected = Buffer.from(`Bearer ${token}`)
+  const authenticate = async (request: FastifyRequest, reply: FastifyReply) => {
+    const given = Buffer.from(request.headers.authorization ?? '')
+    if (given.length === expected.length && timingSafeEqual(given, expected)) return
+    reply.header('www-authenticate', 'Bearer')
+    return reply.code(401).send({ error: 'Unauthorized' })
+  }
+
+  app.get<{ Params: { name: string } }>('/downloads/:name', { preHandler: authenticate }, (request, reply) => {
+    return reply.download(request.params.name)
+  })
+  return app
+}
+
+async function main (): Promise<void> {
+  const token = randomBytes(16).toString('hex')
+  const origin = await serve(options => createApp({ ...options, token }))
+  console.log(`curl --insecure --header "Authorization: Bearer ${token}" --output 10MB.bin ${origin}/downloads/10MB.bin`)
+}
+
+if (require.main === module) main()

@@ -1,0 +1,76 @@
+import { fork } from 'node:child_process'
+import { once } from 'node:events'
+import { createReadStream } from 'node:fs'
+import { readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import fastify from 'fastify'
+import fastifyKtls from 'fastify-ktls'
+import type { Path, ReplyDecision } from 'fastify-ktls'
+import { exampleOptions } from '../serve'
+import type { ExampleOptions } from '../serve'
+import type { Transfer } from './transfer'
+
+export interface Comparison extends Transfer {
+  /** The way that the bytes took. */
+  readonly path: Path | null
+  readonly reason: ReplyDecision['reason']
+  /** Milliseconds of processor time that the server took for it, in all its threads. */
+  readonly processor: number
+}
+
+/**
+ * The same bytes thrice to one client on one connection: from memory by OpenSSL's
+ * SSL_write, from the file by sendfile, which gives the connection to the kernel,
+ * and from memory again, by the kernel's send.
+ */
+export async function compare ({ https, root }: ExampleOptions, name: string): Promise<Comparison[]> {
+  const path = join(root, name)
+  const content = await readFile(path)
+  const app = fastify({ https })
+  await app.register(fastifyKtls)
+  const replies: Array<Pick<Comparison, 'path' | 'reason' | 'processor'>> = []
+  app.addHook('onRequest', async (request, reply) => {
+    const began = process.cpuUsage()
+    reply.raw.once('close', () => {
+      const { user, system } = process.cpuUsage(began)
+      replies.push({ path: request.ktls.path, reason: request.ktls.reason, processor: (user + system) / 1000 })
+    })
+  })
+  app.get('/memory', (_request, reply) => reply.send(content))
+  app.get('/file', (_request, reply) => reply.send(createReadStream(path)))
+
+  const origin = await app.listen({ host: '127.0.0.1', port: 0 })
+  const client = fork(join(__dirname, 'transfer.js'), [origin, '/memory', '/file', '/memory'])
+  const [[transfers]] = await Promise.all([once(client, 'message'), once(client, 'exit')]) as [[Transfer[]], unknown]
+  await app.close()
+  return transfers.map((transfer, index) => ({ ...transfer, ...replies[index]! }))
+}
+
+const WAYS: Readonly<Record<Path, string>> = { node: 'OpenSSL, SSL_write', sendfile: 'kernel, sendfile', write: 'kernel, send' }
+
+export function formatTable (comparisons: readonly Comparison[]): string {
+  const rows = comparisons.map(({ path, bytes, milliseconds, processor, sha256 }) => [
+    path === null ? 'undecided' : WAYS[path],
+    bytes.toLocaleString('en'),
+    `${milliseconds.toFixed(0)} ms`,
+    `${processor.toFixed(0)} ms`,
+    sha256
+  ])
+  const table = [['encrypted by', 'bytes', 'time', 'server CPU', 'SHA-256'], ...rows]
+  const same = new Set(comparisons.map(({ sha256 }) => sha256)).size === 1
+  return [
+    ...table.map(([way = '', bytes = '', time = '', processor = '', sum = '']) => [
+      way.padEnd(18), bytes.padStart(11), time.padStart(9), processor.padStart(10), sum
+    ].join('  ')),
+    same ? 'The bytes are the same.' : 'The bytes DIFFER.'
+  ].join('\n')
+}
+
+async function main (): Promise<void> {
+  const comparisons = await compare(await exampleOptions(), '100MB.bin')
+  console.log(formatTable(comparisons))
+  const file = comparisons.find(({ url }) => url === '/file')
+  if (file?.path !== 'sendfile') console.log(`The kernel had no part in it: ${file?.reason}.`)
+}
+
+if (require.main === module) main()

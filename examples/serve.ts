@@ -1,0 +1,37 @@
+import { readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import type { FastifyKtls } from 'fastify-ktls'
+import { certificateFolder, filesFolder } from './start/materials'
+import { parseOptions } from './start/options'
+
+export interface ExampleOptions {
+  readonly https: { readonly key: Buffer | string, readonly cert: Buffer | string }
+  /** The folder of the files that are served. */
+  readonly root: string
+}
+
+interface Example {
+  readonly ktls: FastifyKtls
+  listen (where: { host: string, port: number }): Promise<string>
+  close (): PromiseLike<unknown>
+}
+
+/** A certificate for localhost, and the folder that the command line names, else one with files of 1, 10 and 100 MB. */
+export async function exampleOptions (): Promise<ExampleOptions> {
+  const folder = await certificateFolder()
+  return {
+    https: { key: await readFile(join(folder, 'key.pem')), cert: await readFile(join(folder, 'cert.pem')) },
+    root: process.argv[2] ?? await filesFolder(console.log)
+  }
+}
+
+/** Serves an example from this machine, on the port that the environment's PORT names, until Ctrl-C. Resolves to its origin. */
+export async function serve (create: (options: ExampleOptions) => Promise<Example>): Promise<string> {
+  const app = await create(await exampleOptions())
+  const origin = await app.listen({ host: '127.0.0.1', port: parseOptions([], process.env).port })
+  for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => app.close().then(() => process.exit()))
+  const { available, kernel, detail } = app.ktls.support
+  console.log(available ? `Linux ${kernel} encrypts large files.` : `Node encrypts all: ${detail}.`)
+  console.log(`ready at ${origin}`)
+  return origin
+}

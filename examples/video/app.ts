@@ -1,0 +1,33 @@
+import { writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import fastifyStatic from '@fastify/static'
+import fastify from 'fastify'
+import fastifyKtls from 'fastify-ktls'
+import { cacheEntry } from '../../test/vm/cache'
+import { serve } from '../serve'
+import type { ExampleOptions } from '../serve'
+import { makeClip } from './clip'
+
+const PAGE = `<!doctype html>
+<html lang="en">
+<meta charset="utf-8">
+<title>Video with seeking</title>
+<video controls muted width="640" src="/clip.mp4"></video>
+<p>One square is lit for each second. Drag the slider: the browser asks for the bytes from there on, by a range.
+`
+
+/** A page with a video that seeks, which needs nothing but ranges, and those are @fastify/static's. */
+export async function createApp ({ https, root }: ExampleOptions) {
+  const app = fastify({ https })
+  await app.register(fastifyKtls)
+  await app.register(fastifyStatic, { root })
+  app.get('/', (_request, reply) => reply.type('text/html').send(PAGE))
+  return app
+}
+
+async function main (): Promise<void> {
+  const root = await cacheEntry('video', '1', folder => writeFile(join(folder, 'clip.mp4'), makeClip()))
+  await serve(options => createApp({ ...options, root }))
+}
+
+if (require.main === module) main()
