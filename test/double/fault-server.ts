@@ -1,4 +1,6 @@
+import { join } from 'node:path'
 import type { FallbackReason, Stats } from '../../types/index'
+import { openCount } from '../support/files'
 import { openDescriptors } from '../support/kernel'
 import { request } from '../support/request'
 import type { ServerOptions, TestServer } from '../support/server'
@@ -28,7 +30,8 @@ export async function startFaultServer (t: Tap.Test, folder: string, url: string
   const replyWarnings = () => warnings.filter(entry => !isRefusal(entry)).length
   arm()
   await request(origin + url)
-  const closed = () => app.ktls.stats().connections.open === 0 && !process.getActiveResourcesInfo().includes('TCPSocketWrap')
+  // libuv's pool closes the file, in its own time.
+  const closed = () => app.ktls.stats().connections.open === 0 && !process.getActiveResourcesInfo().includes('TCPSocketWrap') && openCount(join(folder, url)) === 0
   await until(closed)
   const descriptors = openDescriptors().length
   return {

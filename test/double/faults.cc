@@ -46,6 +46,8 @@ enum Point {
   kEpollCtl,
   kCached,
   kReadCached,
+  kPoll,
+  kStatx,
   kPointCount,
 };
 
@@ -156,10 +158,10 @@ int EpollCtl(int epoll, int operation, int fd, epoll_event* event) {
   return fault ? Fail(*fault) : next.epoll_ctl(epoll, operation, fd, event);
 }
 
-int Cached(int fd, off_t offset) {
+int64_t Cached(int fd, off_t offset, uint64_t length) {
   const std::optional<Fault> fault = Count(kCached);
   if (IsError(fault)) return Fail(*fault);
-  return fault ? fault->value : next.cached(fd, offset);
+  return fault ? fault->value : next.cached(fd, offset, length);
 }
 
 ssize_t ReadCached(int fd, const iovec* parts, int count, off_t offset, int flags) {
@@ -167,12 +169,22 @@ ssize_t ReadCached(int fd, const iovec* parts, int count, off_t offset, int flag
   return fault ? Fail(*fault) : next.preadv2(fd, parts, count, offset, flags);
 }
 
+int Poll(pollfd* sockets, nfds_t count, int timeout) {
+  const std::optional<Fault> fault = Count(kPoll);
+  return fault ? Fail(*fault) : next.poll(sockets, count, timeout);
+}
+
+int Statx(int fd, struct statx* found) {
+  const std::optional<Fault> fault = Count(kStatx);
+  return fault ? Fail(*fault) : next.statx(fd, found);
+}
+
 void Install() {
   static std::once_flag once;
   std::call_once(once, [] {
     next = sys;
-    sys = {SetOption, GetOption,      SendMessage, SendFile, ShutDown,  Close,
-           Duplicate, Unacknowledged, EpollCtl,    Cached,   ReadCached};
+    sys = {SetOption,      GetOption, SendMessage, SendFile,   ShutDown, Close, Duplicate,
+           Unacknowledged, EpollCtl,  Cached,      ReadCached, Poll,     Statx};
   });
 }
 

@@ -43,6 +43,9 @@ const BLOCKED: readonly Fault[] = [
 /** The kernel says that the page is there, also one that cannot tell. */
 const CACHED: readonly Fault[] = [{ point: 'cachestat', effect: 'at most 1', call: 1, times: Infinity }]
 
+/** No page is there: another thread than the sender waits for the disk. */
+const COLD: readonly Fault[] = [{ point: 'cachestat', effect: 'at most 0', call: 1, times: Infinity }]
+
 const ROWS: readonly Row[] = [
   // __tcp_set_ulp, tls_init; EPERM and EACCES are what BPF and the security modules answer.
   { point: 'setsockopt TCP_ULP', effects: ['ENOENT', 'EEXIST', 'ENOTCONN', 'EPERM', 'ENOMEM'], outcome: 'whole', fallback: 'kernel-refused' },
@@ -72,6 +75,10 @@ const ROWS: readonly Row[] = [
   // The socket's errors are the client's affair, the others the file's.
   { point: 'sendfile', effects: ['EPIPE', 'ECONNRESET', 'ETIMEDOUT', 'EHOSTUNREACH'], outcome: 'cut', told: ['clientError'] },
   { point: 'sendfile', effects: ['at most 0', 'EIO', 'ENOMEM'], outcome: 'cut', told: ['log', 'clientError'] },
+  { point: 'sendfile', effects: ['at most 1', 'half', 'EAGAIN', 'EINTR'], base: COLD, outcome: 'whole' },
+  { point: 'sendfile', effects: ['EPIPE'], base: COLD, outcome: 'cut', told: ['clientError'] },
+  { point: 'sendfile', effects: ['at most 0', 'EIO'], base: COLD, outcome: 'cut', told: ['log', 'clientError'] },
+  { point: 'poll', effects: ['ENOMEM'], base: COLD, outcome: 'whole' },
   // ENOSPC: user.max_user_watches.
   { point: 'epoll_ctl', effects: ['ENOMEM', 'ENOSPC'], base: BLOCKED, outcome: 'whole' },
   { point: 'epoll_ctl', effects: ['ENOSPC'], times: Infinity, base: BLOCKED, outcome: 'whole' },
@@ -85,6 +92,8 @@ const ROWS: readonly Row[] = [
   // The page is gone again, the file system cannot tell, the disk is bad.
   { point: 'preadv2', effects: ['EAGAIN', 'EOPNOTSUPP', 'EIO'], base: CACHED, outcome: 'whole' },
   { point: 'preadv2', effects: ['EAGAIN'], times: Infinity, base: CACHED, outcome: 'whole' },
+  // A seccomp filter.
+  { point: 'statx', effects: ['ENOSYS', 'EPERM'], outcome: 'whole', fallback: 'not-a-regular-file' },
   { point: 'duplicate', effects: ['EMFILE', 'ENOMEM'], outcome: 'whole', fallback: 'no-resources' },
   { point: 'duplicate', effects: ['EMFILE'], times: Infinity, outcome: 'whole', fallback: 'no-resources' }
 ]

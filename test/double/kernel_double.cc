@@ -86,6 +86,7 @@ class TlsSocket {
   bool Push();
   void Drop();
   void Close();
+  bool has_error() const { return error_ != 0; }
   int TakeError() { return std::exchange(error_, 0); }
 
  private:
@@ -345,6 +346,19 @@ ssize_t SendFile(int out, int in, off_t* offset, size_t count) {
                            : ::sendfile(out, in, offset, count);
 }
 
+// tls_err_abort: what handing on has met stays the socket's error.
+int Poll(pollfd* polled, nfds_t count, int timeout) {
+  const int ready = ::poll(polled, count, timeout);
+  if (ready <= 0) return ready;
+  for (pollfd* each = polled; each < polled + count; each++) {
+    const auto socket = Find(each->fd);
+    if (!socket) continue;
+    std::lock_guard<std::mutex> lock(socket->mutex);
+    if (socket->has_error()) each->revents |= POLLERR;
+  }
+  return ready;
+}
+
 int ShutDown(int fd, int how) {
   if (const auto socket = Find(fd); socket && how != SHUT_RD) {
     std::lock_guard<std::mutex> lock(socket->mutex);
@@ -370,6 +384,7 @@ bool Install() {
   sys.getsockopt = GetOption;
   sys.sendmsg = SendMessage;
   sys.sendfile = SendFile;
+  sys.poll = Poll;
   sys.shutdown = ShutDown;
   sys.close = Close;
   return true;

@@ -16,7 +16,7 @@ for (const transfer of [false, true]) {
   t.test(`the kernel refuses the key that was announced, ${transfer ? 'in mid-transfer' : 'idle'}`, async t => {
     const folder = makeFolder(t)
     const file = makeFile(folder, 8 << 20)
-    const small = makeFile(folder, 20_000)
+    const small = makeFile(folder, 70_000)
     const { app, port } = await serveFolder(t, folder, { ktls: {} })
     let errors = 0
     app.server.on('clientError', () => { errors++ })

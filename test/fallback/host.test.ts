@@ -8,4 +8,5 @@ if (kernelHasTls()) {
   t.pass('the kernel of this host has kernel TLS: the fallback is tested in the guest with the module withheld')
 } else {
   require('./ordinary')
+  require('./doctor')
 }

@@ -102,7 +102,8 @@ t.test('mode "off" does nothing', async t => {
     keys: { updated: 0, usedUp: 0 },
     replies: { sendfile: 0, write: 0, node: 0 },
     bytes: { sendfile: 0, write: 0, node: 0 },
-    fallbacks: {}
+    fallbacks: {},
+    kernel: null
   })
   t.strictSame(served.warnings, [])
 })

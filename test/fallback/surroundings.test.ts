@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import t from 'tap'
 import type { SupportReason } from '../../types/index'
 import { certificate } from '../certificate'
+import { runDoctor } from '../support/doctor'
 import { makeFile, makeFolder } from '../support/files'
 import { ROOT, nodeJson } from '../support/node'
 import type { Outcome, Surroundings } from './one-reply'
@@ -41,7 +42,11 @@ t.test('without the built addon', async t => {
   cpSync(join(ROOT, 'dist/lib'), join(root, 'dist/lib'), { recursive: true })
   cpSync(join(ROOT, 'package.json'), join(root, 'package.json'))
   symlinkSync(join(ROOT, 'node_modules'), join(root, 'node_modules'))
-  await fallsBack(t, { root }, { reason: 'addon-missing', detail: /Cannot find module.*build it with "node native\/build\.js"/s })
+  await fallsBack(t, { root }, { reason: 'addon-missing', detail: /none was built here, .* none for .*build it with "node native\/build\.js"/s })
+
+  const { code, stdout } = await runDoctor([], { root })
+  t.equal(code, 1)
+  t.match(stdout, /\nFAIL {2}addon +missing\n +cause: .*none was built here.*\n +remedy: build it with "node native\/build\.js"/)
 })
 
 t.test('on a system that is not Linux', async t => {

@@ -2,8 +2,8 @@ import t from 'tap'
 import { nodeBinary } from '../vm/node-versions'
 import { FAULT_TABLE, FAULT_TESTS, KERNEL_TESTS, runSuite } from './suite'
 
-// What kernel-*.test.ts leaves out: every pair of kernel and Node, and whole
-// bodies of over 4 GiB.
+// What kernel-*.test.ts leaves out: every pair of kernel and Node, whole bodies of
+// over 4 GiB, and 1,000 connections at a time.
 for (const kernel of ['6.1', '6.12', 'newest'] as const) {
   t.test(`Linux ${kernel}`, async t => {
     for (const major of [20, 22, 24, 26] as const) {
@@ -12,5 +12,7 @@ for (const kernel of ['6.1', '6.12', 'newest'] as const) {
     }
     await runSuite(t, 'each system call fails once', { kernel, node: await nodeBinary(20), ...FAULT_TABLE })
     await runSuite(t, 'bodies of over 4 GiB', { kernel, node: await nodeBinary(20), script: [KERNEL_TESTS, 'huge.full'] })
+    // TCP may use an eighth of the memory or so (man 7 tcp, tcp_mem), and has 250 MiB of buffers here.
+    await runSuite(t, '1,000 slow clients', { kernel, node: await nodeBinary(20), script: [KERNEL_TESTS, 'slow-clients.full'], memory: 4096 })
   })
 }

@@ -6,7 +6,7 @@ import type { KernelName } from '../vm/kernels'
 const CLI = join(__dirname, '../vm/cli.js')
 
 /** Bound on one guest's life, in seconds. */
-const TIMEOUT = 1200
+const TIMEOUT = 1800
 
 export interface GuestRun {
   readonly kernel: KernelName
@@ -16,15 +16,17 @@ export interface GuestRun {
   readonly script: readonly string[]
   readonly env?: Readonly<Record<string, string>>
   readonly withholdTls?: boolean
+  /** MiB. @defaultValue 3072 */
+  readonly memory?: number
 }
 
 /** Runs a script in a guest as a subtest. */
-export async function runSuite (t: Tap.Test, name: string, { kernel, node, script, env = {}, withholdTls }: GuestRun): Promise<void> {
+export async function runSuite (t: Tap.Test, name: string, { kernel, node, script, env = {}, withholdTls, memory = 3072 }: GuestRun): Promise<void> {
   await t.spawn(process.execPath, [
     CLI,
     '--kernel', kernel,
     ...(withholdTls === true ? ['--withhold-tls'] : []),
-    '--memory', '3072',
+    '--memory', String(memory),
     '--timeout', String(TIMEOUT),
     '--env', 'TAP=1',
     '--env', `TAP_TIMEOUT=${TIMEOUT}`,

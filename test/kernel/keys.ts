@@ -13,7 +13,7 @@ const STORM = 300
 
 const folder = makeFolder(t)
 const file = makeFile(folder, 5 << 20)
-const small = makeFile(folder, 50_000)
+const small = makeFile(folder, 70_000)
 const path = `/${file.name}`
 
 /** A server, a client that has had a reply on a promoted connection, and what the kernel can do. */

@@ -128,7 +128,7 @@ t.test('a client resets its connection', async t => {
   // The sender thread's own descriptors come with the first promotion.
   for (const { origin } of [plain, ktls]) await request(`${origin}/small.bin`)
 
-  const compare = async (t: Tap.Test, act: (scene: Scene) => Promise<void>) => {
+  const compare = async (t: Tap.Test, act: (scene: Scene) => Promise<void>, told = (trace: string[]) => trace) => {
     const traces: string[][] = []
     for (const scene of [plain, ktls]) {
       await settled(scene)
@@ -137,7 +137,7 @@ t.test('a client resets its connection', async t => {
       await act(scene)
       await settled(scene)
       await until(() => openDescriptors().length <= before)
-      traces.push(scene.trace())
+      traces.push(told(scene.trace()))
       t.equal((await request(`${scene.origin}/small.bin`)).sha256, small.sha256, 'the next client is served')
     }
     t.strictSame(traces[1], traces[0], 'logged as without the plugin')
@@ -172,10 +172,12 @@ t.test('a client resets its connection', async t => {
     }
   }
 
+  // Whether Node tells of the reset depends on what it does at that moment: about 1 in
+  // 120 has no 'clientError', with the plugin and without.
   await t.test('as the reply begins', t => compare(t, async scene => {
     const client = await open(scene.port)
     scene.whenAsked = () => client.tcp.resetAndDestroy()
     ask(client, '/now')
     await once(client.tcp, 'close')
-  }))
+  }, trace => trace.filter(line => line !== 'clientError ECONNRESET')))
 })

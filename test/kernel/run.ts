@@ -1,11 +1,14 @@
 /*
  * Runs kernel tests in this process: those named on the command line, else all
- * beside this file but those of the full tier. The kernel must have kernel TLS;
- * if not, they fail. With --double the host double stands in for it.
+ * beside this file but those of the full tier. Those that measure this process
+ * (`*.alone`) have then one of their own each: what other tests leave behind, such
+ * as a plugin's timer that ticks on, would be theirs. The kernel must have kernel
+ * TLS; if not, they fail. With --double the host double stands in for it.
  */
 import { readdirSync } from 'node:fs'
 import { basename, join } from 'node:path'
 import { parseArgs } from 'node:util'
+import t from 'tap'
 
 const self = basename(__filename)
 const { values, positionals } = parseArgs({ allowPositionals: true, options: { double: { type: 'boolean', default: false } } })
@@ -16,4 +19,14 @@ if (values.double) {
 
 const named = positionals.map(name => `${name}.js`)
 const files = named.length > 0 ? named : readdirSync(__dirname).filter(name => name.endsWith('.js') && !name.endsWith('.full.js') && name !== self).sort()
-for (const file of files) require(join(__dirname, file))
+for (const file of files) {
+  if (named.length > 0 || !file.endsWith('.alone.js')) require(join(__dirname, file))
+  else runAlone(basename(file, '.js'))
+}
+
+function runAlone (name: string): void {
+  const args = ['--expose-gc', __filename, ...(values.double ? ['--double'] : []), name]
+  // glibc counts as in use what its threads' caches hold, up to 200 KB each.
+  const env = { ...process.env, GLIBC_TUNABLES: 'glibc.malloc.tcache_count=0' }
+  t.test(name, t => t.spawn(process.execPath, args, { env }, name))
+}

@@ -5,7 +5,7 @@ import { createInterface } from 'node:readline'
 
 const PROGRAM = join(__dirname, '../../examples/start/start.js')
 
-/** The program behind `npm start`, run as a user's shell runs it: in a process group of its own. */
+/** The program behind `npm start`, or another one, run as a user's shell runs it: in a process group of its own. */
 export class StartChild {
   /** What it has written to stdout so far. */
   readonly lines: string[] = []
@@ -15,8 +15,8 @@ export class StartChild {
   readonly #exited: Promise<number | NodeJS.Signals>
   readonly #waiting = new Set<() => void>()
 
-  constructor (t: Tap.Test, args: readonly string[], environment: Readonly<Record<string, string>> = {}) {
-    this.#child = spawn(process.execPath, [PROGRAM, ...args], {
+  constructor (t: Tap.Test, args: readonly string[], environment: Readonly<Record<string, string>> = {}, program: readonly string[] = [PROGRAM]) {
+    this.#child = spawn(process.execPath, [...program, ...args], {
       stdio: ['ignore', 'pipe', 'pipe'],
       detached: true,
       env: { ...process.env, ...environment }

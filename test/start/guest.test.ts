@@ -4,6 +4,7 @@ import { availablePort } from '../../examples/start/port'
 import { sha256 } from '../support/files'
 import { StartChild } from './child'
 import { launchChromium } from './chromium'
+import { useDashboard } from './dashboard'
 import { fetchBytes, parseSums } from './download'
 import { qemuForwarding } from './qemu-of'
 
@@ -51,6 +52,12 @@ t.test('npm start serves by a kernel, to curl and to a browser', async t => {
     t.equal(download.suggestedFilename(), '10MB.bin')
     t.equal(sha256(await readFile(await download.path())), sums.get('10MB.bin'))
     t.same(errors, [])
+  })
+
+  await t.test('the dashboard', async t => {
+    const browser = await launchChromium()
+    t.teardown(() => browser.close())
+    await useDashboard(t, browser, origin, sums.get('10MB.bin')!)
   })
 
   await t.test('Ctrl-C ends it with exit code 0, and the guest with it', async t => {

@@ -4,7 +4,6 @@ import { join } from 'node:path'
 import { run } from '../vm/run'
 
 const CONFIG = '/sys/kernel/config'
-const DISK = join(CONFIG, 'nullb/ktls')
 /** Of the disk and its file system, in bytes. */
 const BLOCK = 4096
 const SECTOR = 512
@@ -18,19 +17,20 @@ export interface Disk {
 }
 
 /** A disk in memory that can be told which of its blocks are bad (Documentation/block/null_blk.rst), with ext4 on it. */
-export async function makeDisk (t: Tap.Test, megabytes: number): Promise<Disk> {
+export async function makeDisk (t: Tap.Test, megabytes: number, name = 'ktls'): Promise<Disk> {
+  const device = join(CONFIG, 'nullb', name)
   await run('modprobe', ['null_blk', 'nr_devices=0'])
   if (!existsSync(join(CONFIG, 'nullb'))) await run('mount', ['-t', 'configfs', 'none', CONFIG])
-  mkdirSync(DISK)
-  const set = (name: string, value: string | number) => writeFileSync(join(DISK, name), String(value))
-  for (const [name, value] of [['size', megabytes], ['blocksize', BLOCK], ['memory_backed', 1], ['power', 1]] as const) set(name, value)
+  mkdirSync(device)
+  const set = (setting: string, value: string | number) => writeFileSync(join(device, setting), String(value))
+  for (const [setting, value] of [['size', megabytes], ['blocksize', BLOCK], ['memory_backed', 1], ['power', 1]] as const) set(setting, value)
 
   const folder = mkdtempSync(join(tmpdir(), 'fastify-ktls-disk-'))
-  await run('mkfs.ext4', ['-q', '/dev/ktls'])
-  await run('mount', ['/dev/ktls', folder])
+  await run('mkfs.ext4', ['-q', `/dev/${name}`])
+  await run('mount', [`/dev/${name}`, folder])
   t.teardown(async () => {
     await run('umount', [folder])
-    for (const made of [folder, DISK]) rmdirSync(made)
+    for (const made of [folder, device]) rmdirSync(made)
   })
 
   let bad: string[] = []

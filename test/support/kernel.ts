@@ -13,7 +13,7 @@ export function kernelPromotions (elsewhere = 0): number {
 }
 
 /** Set by kernel/run.ts. */
-function usesDouble (): boolean {
+export function usesDouble (): boolean {
   return process.env.KTLS_TEST_DOUBLE === '1'
 }
 

@@ -1,5 +1,5 @@
 import type { ServerOptions as HttpsOptions } from 'node:https'
-import type { AddressInfo } from 'node:net'
+import type { AddressInfo, Server as NetServer } from 'node:net'
 import { PassThrough } from 'node:stream'
 import Fastify from 'fastify'
 import type { FastifyInstance, FastifyReply, FastifyRequest, FastifyServerOptions } from 'fastify'
@@ -16,6 +16,8 @@ export interface TestServer {
   decisions: (count: number) => Promise<Decision[]>
   /** Log entries of level warn and above. */
   readonly warnings: Array<Record<string, unknown>>
+  /** All log entries, of `logLevel` and above. */
+  readonly log: Array<Record<string, unknown>>
 }
 
 export type Decision = ReplyDecision & { readonly url: string }
@@ -28,8 +30,10 @@ export interface ServerOptions {
   readonly fastify?: Pick<FastifyServerOptions, 'connectionTimeout' | 'forceCloseConnections' | 'keepAliveTimeout' | 'requestTimeout'>
   /** HTTP/2 for the clients that can, HTTP/1.1 for the others. */
   readonly http2?: boolean
+  /** @defaultValue `'warn'` */
+  readonly logLevel?: 'debug'
   /** System calls are made to lie, also about what TCP has got. */
-  readonly lies?: true
+  readonly lies?: boolean
   readonly setup?: (app: FastifyInstance) => void | Promise<void>
   readonly host?: string
 }
@@ -37,20 +41,47 @@ export interface ServerOptions {
 /** Ends what it started: a test, or a worker that stands for itself. */
 export type Owner = Pick<Tap.Test, 'teardown'>
 
+const WARN = 40
+
 /** All that were started in this thread. */
-export const servers: FastifyInstance[] = []
+export const servers: Array<Pick<FastifyInstance, 'ktls'>> = []
+
+/** What a Fastify instance is to those who only have it listen. */
+export type Listener = Pick<FastifyInstance, 'ktls' | 'close'> & {
+  readonly server: NetServer
+  listen (where: { port: number, host: string }): Promise<string>
+}
+
+/** Has an instance listen on a free port of the loopback interface. At the end its account is checked, unless it `lies`. */
+export async function listen (t: Owner, app: Listener, { host = '127.0.0.1', lies = false }: Pick<ServerOptions, 'host' | 'lies'> = {}): Promise<number> {
+  servers.push(app)
+  const checkAccount = openAccount(app)
+  await app.listen({ port: 0, host })
+  t.teardown(async () => {
+    await app.close()
+    if (!lies) await checkAccount()
+  })
+  return (app.server.address() as AddressInfo).port
+}
 
 /** A Fastify server over HTTPS on a free port of the loopback interface. */
 export async function startServer (t: Owner, options: ServerOptions): Promise<TestServer> {
   const finished = new PassThrough({ objectMode: true, highWaterMark: 1e6 })
   const iterator: AsyncIterator<Decision> = finished[Symbol.asyncIterator]()
+  const log: TestServer['log'] = []
   const warnings: TestServer['warnings'] = []
   const https = { ...await certificate(), ...options.tls }
   const settings = {
     forceCloseConnections: true,
     logger: {
-      level: 'warn',
-      stream: { write: (line: string) => { warnings.push(JSON.parse(line)) } }
+      level: options.logLevel ?? 'warn',
+      stream: {
+        write: (line: string) => {
+          const entry = JSON.parse(line)
+          log.push(entry)
+          if (entry.level >= WARN) warnings.push(entry)
+        }
+      }
     },
     ...options.fastify
   }
@@ -66,18 +97,11 @@ export async function startServer (t: Owner, options: ServerOptions): Promise<Te
     })
   }
   await options.setup?.(app)
-  servers.push(app)
-  const checkAccount = openAccount(app)
-  await app.listen({ port: 0, host: options.host ?? '127.0.0.1' })
-  t.teardown(async () => {
-    await app.close()
-    if (options.lies !== true) await checkAccount()
-  })
-  const { port } = app.server.address() as AddressInfo
+  const port = await listen(t, app, options)
   const decisions = async (count: number) => {
     const taken: Decision[] = []
     while (taken.length < count) taken.push((await iterator.next()).value)
     return taken
   }
-  return { app, port, origin: `https://127.0.0.1:${port}`, decisions, warnings }
+  return { app, port, origin: `https://127.0.0.1:${port}`, decisions, warnings, log }
 }

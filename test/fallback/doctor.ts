@@ -1,0 +1,32 @@
+/*
+ * The doctor where the kernel has no kernel TLS: on a host without it and in a
+ * guest with the module withheld. Elsewhere it fails.
+ */
+import { existsSync } from 'node:fs'
+import { release } from 'node:os'
+import t from 'tap'
+import { runDoctor } from '../support/doctor'
+import { kernelHasTls } from '../support/ulp'
+
+t.test('what is missing, why, and what helps', async t => {
+  const { code, stdout, stderr } = await runDoctor([])
+  if (kernelHasTls()) t.bailout('this kernel has kernel TLS, and these tests are for one without it')
+  t.comment(stdout)
+  t.equal(code, 1)
+  t.equal(stderr, '')
+  t.match(stdout, `\nok    runtime      Node ${process.versions.node}, OpenSSL ${process.versions.openssl}`)
+  t.match(stdout, `ok    system       Linux ${release()}`)
+  t.match(stdout, '\nok    addon        loaded\n')
+  t.match(stdout, /\nFAIL {2}module tls {3}missing\n {19}cause: .+\n {19}remedy: .+\n/)
+  // A guest that withholds the module has the rest of the kernel's modules; where there are none, the kernel has none.
+  const cause = existsSync(`/lib/modules/${release()}/modules.dep`) ? /the module is not among those of the running kernel\n/ : /built without kernel TLS|the module is not/
+  t.match(stdout, cause)
+  t.match(stdout, '\n?     ciphers      unknown until a probe succeeds\n')
+  t.match(stdout, /\nKernel TLS is not available \(kernel-module-missing\)\. .*the ordinary way.*\n$/)
+})
+
+t.test('there is nothing to compare', async t => {
+  const { code, stdout } = await runDoctor(['bench', '--seconds', '0.1'])
+  t.equal(code, 1)
+  t.match(stdout, /^Nothing to compare: .*modprobe tls/)
+})

@@ -1,0 +1,51 @@
+import { fork } from 'node:child_process'
+import { once } from 'node:events'
+import { existsSync, mkdtempSync, rmdirSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { run } from '../vm/run'
+import type { TestFile } from './files'
+import type { FuseMessage, FuseOptions } from './fuse-child'
+import { until } from './wait'
+
+export interface SlowFolder {
+  /** Any name in it is the file's, with pages in the cache of its own. */
+  readonly folder: string
+  /** How many reads are held back now. */
+  held (): number
+  /** Holds back the reads that come from now on, as from the beginning. */
+  hold (): void
+  /** Has those that are held answered, and all that come. */
+  release (): Promise<void>
+}
+
+/** Mounts a file system whose reads beyond an offset wait until they are released. Needs root. */
+export async function makeSlowFolder (t: Tap.Test, { path }: TestFile, from: number): Promise<SlowFolder> {
+  if (!existsSync('/dev/fuse')) await run('modprobe', ['fuse'])
+  const folder = mkdtempSync(join(tmpdir(), 'fastify-ktls-fuse-'))
+  // A process of its own: this one's threads wait for it.
+  const child = fork(join(__dirname, 'fuse-child.js'), [JSON.stringify({ folder, path, from } satisfies FuseOptions)], {
+    env: { ...process.env, NODE_OPTIONS: '' }
+  })
+  const exited = once(child, 'exit')
+  t.teardown(async () => {
+    // With it go the reads that are held.
+    child.kill('SIGKILL')
+    await exited
+    await run('umount', ['-l', folder])
+    rmdirSync(folder)
+  })
+  let held = 0
+  child.on('message', (message: FuseMessage) => { if ('held' in message) held = message.held })
+  const [first] = await Promise.race([once(child, 'message'), exited]) as [FuseMessage | number | null]
+  if (first === null || typeof first === 'number') throw new Error('the file system could not be mounted')
+  return {
+    folder,
+    held: () => held,
+    hold: () => { child.send(true) },
+    release: async () => {
+      child.send(false)
+      await until(() => held === 0)
+    }
+  }
+}

@@ -1,0 +1,14 @@
+import { closeSync, openSync } from 'node:fs'
+import { loadBinding } from '../../lib/binding'
+
+/**
+ * Whether the kernel says of this file, which has just been written or read, that
+ * it is in the page cache: from Linux 6.5 on, and not on tmpfs and overlayfs.
+ */
+export function isKnownCached (path: string): boolean {
+  const loaded = loadBinding()
+  const fd = openSync(path, 'r')
+  const cached = 'binding' in loaded && loaded.binding.isCached(fd, 0)
+  closeSync(fd)
+  return cached
+}

@@ -1,0 +1,58 @@
+// What tests do to sockets and Node cannot. limitBuffers(fd, bytes): man 7 socket,
+// SO_SNDBUF, SO_RCVBUF. For a client that costs next to nothing: duplicate(fd) gives a connection a
+// descriptor that Node does not know of. discard(fd, count) receives so many bytes
+// at least, or all to the end of the connection, and has the kernel throw them
+// away (man 7 tcp, MSG_TRUNC); it blocks, and returns how many, or a negative errno.
+#include <napi.h>
+#include <poll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstddef>
+#include <cstdint>
+
+static int64_t Receive(int fd, int64_t count) {
+  constexpr size_t kMost = size_t{1} << 20;
+  int64_t total = 0;
+  while (total < count) {
+    const ssize_t got = recv(fd, nullptr, kMost, MSG_TRUNC | MSG_DONTWAIT);
+    if (got == 0) break;
+    if (got > 0) {
+      total += got;
+    } else if (errno == EAGAIN) {
+      pollfd socket = {fd, POLLIN, 0};
+      poll(&socket, 1, -1);
+    } else if (errno != EINTR) {
+      return -errno;
+    }
+  }
+  return total;
+}
+
+static Napi::Value Discard(const Napi::CallbackInfo& call) {
+  const int fd = call[0].As<Napi::Number>().Int32Value();
+  const int64_t count = call[1].As<Napi::Number>().Int64Value();
+  return Napi::Number::New(call.Env(), static_cast<double>(Receive(fd, count)));
+}
+
+static Napi::Value Duplicate(const Napi::CallbackInfo& call) {
+  return Napi::Number::New(call.Env(), dup(call[0].As<Napi::Number>().Int32Value()));
+}
+
+static Napi::Value LimitBuffers(const Napi::CallbackInfo& call) {
+  const int fd = call[0].As<Napi::Number>().Int32Value();
+  const int bytes = call[1].As<Napi::Number>().Int32Value();
+  const bool limited = setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &bytes, sizeof(bytes)) == 0 &&
+                       setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &bytes, sizeof(bytes)) == 0;
+  return Napi::Boolean::New(call.Env(), limited);
+}
+
+static Napi::Object Init(Napi::Env env, Napi::Object exports) {
+  exports.Set("duplicate", Napi::Function::New<Duplicate>(env));
+  exports.Set("limitBuffers", Napi::Function::New<LimitBuffers>(env));
+  exports.Set("discard", Napi::Function::New<Discard>(env));
+  return exports;
+}
+
+NODE_API_MODULE(sockets, Init)

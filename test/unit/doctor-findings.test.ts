@@ -1,0 +1,106 @@
+import t from 'tap'
+import type { Facts } from '../../lib/doctor/facts'
+import { examine, splitDetail } from '../../lib/doctor/findings'
+import { formatReport } from '../../lib/doctor/report'
+import type { Support } from '../../types/index'
+
+const all = { 'aes-128-gcm': true, 'aes-256-gcm': true, 'chacha20-poly1305': true }
+
+const ABLE: Support = {
+  available: true,
+  reason: null,
+  detail: null,
+  kernel: '7.3.1',
+  versions: { 'TLSv1.2': all, 'TLSv1.3': all },
+  rekey: true
+}
+
+const MISSING: Partial<Support> = { available: false, reason: 'kernel-module-missing', detail: 'not loaded; load it', rekey: false }
+const NO_ADDON: Partial<Support> = { ...MISSING, reason: 'addon-missing', detail: 'could not be loaded (cannot find it; gone); build it' }
+
+const GOOD: Facts = {
+  platform: 'linux',
+  arch: 'x64',
+  kernel: '7.3.1',
+  upstream: '7.3.1',
+  distribution: 'Debian',
+  container: null,
+  node: '24.9.0',
+  openssl: '3.5.2',
+  module: 'loaded',
+  support: ABLE,
+  counters: { open: { software: 1, device: 0 }, promoted: { software: 12, device: 3 }, keys: { updated: 0, failed: 0 } }
+}
+
+function facts (facts: Partial<Facts>, support: Partial<Support> = {}): Facts {
+  const kernel = facts.kernel ?? GOOD.kernel
+  return { ...GOOD, upstream: kernel, ...facts, support: { ...ABLE, kernel, ...support } }
+}
+
+t.test('a machine that can do all', async t => {
+  const findings = examine(GOOD)
+  t.ok(findings.every(({ level, cause, remedy }) => level === 'ok' && cause === undefined && remedy === undefined))
+  t.strictSame(findings.map(({ subject }) => subject), ['system', 'runtime', 'addon', 'module tls', 'ciphers', 'key updates', 'since boot'])
+  t.equal(formatReport(findings, ABLE), `ok    system       Linux 7.3.1, Debian, x64
+ok    runtime      Node 24.9.0, OpenSSL 3.5.2
+ok    addon        loaded
+ok    module tls   loaded
+ok    ciphers      AES-128-GCM, AES-256-GCM and ChaCha20-Poly1305 with TLS 1.2 and 1.3
+ok    key updates  the kernel can change the transmit key
+ok    since boot   12 sockets encrypted by the kernel, 3 by a network card (all programs in this network namespace, probes included)
+
+Kernel TLS is available. What it gains here: npx fastify-ktls bench [FILE]`)
+})
+
+t.test('cause and remedy of what a machine cannot do', async t => {
+  const cases: ReadonlyArray<[string, Facts, string, { level: string, cause?: RegExp, remedy?: RegExp }]> = [
+    ['another system', facts({ platform: 'darwin' }, { available: false, reason: 'not-linux' }), 'system', { level: 'fail', cause: /feature of Linux/, remedy: /Linux/ }],
+    ['an old Node', facts({ node: '18.20.1' }), 'runtime', { level: 'fail', cause: /Node 20/, remedy: /newer Node/ }],
+    ['no addon', facts({ module: 'unknown' }, NO_ADDON), 'addon', { level: 'fail', cause: /\(cannot find it; gone\)$/, remedy: /^build it$/ }],
+    ['no addon: the module', facts({ module: 'unknown' }, NO_ADDON), 'module tls', { level: 'unknown' }],
+    ['no addon, the module is loaded', facts({}, NO_ADDON), 'module tls', { level: 'ok' }],
+    ['no addon, the module is not loaded', facts({ module: 'on-disk' }, NO_ADDON), 'module tls', { level: 'fail', remedy: /^sudo modprobe tls/ }],
+    ['no OpenSSL', facts({ openssl: null }, { ...NO_ADDON, reason: 'openssl-missing', detail: 'no function; use Node.js' }), 'addon', { level: 'fail', cause: /^no function$/, remedy: /^use Node.js$/ }],
+    ['the module is not loaded', facts({ module: 'on-disk' }, MISSING), 'module tls', { level: 'fail', cause: /not loaded/, remedy: /^sudo modprobe tls.*modules-load.d/ }],
+    ['nothing more is known of the module', facts({ module: 'unknown' }, MISSING), 'module tls', { level: 'fail', remedy: /^sudo modprobe tls/ }],
+    ['in a container', facts({ module: 'unknown', container: 'Docker' }, MISSING), 'module tls', { level: 'fail', remedy: /^on the host.*sudo modprobe tls/ }],
+    ['the module is not there', facts({ module: 'not-on-disk' }, MISSING), 'module tls', { level: 'fail', cause: /not among/, remedy: /reboot.*install/ }],
+    ['the kernel is built without', facts({ module: 'not-built', container: 'Docker' }, MISSING), 'module tls', { level: 'fail', cause: /CONFIG_TLS is not set/, remedy: /kernel with CONFIG_TLS=m/ }],
+    ['a kernel from before kernel TLS', facts({ module: 'unknown', kernel: '4.4.0' }, MISSING), 'module tls', { level: 'fail', cause: /4\.13.*gVisor/, remedy: /newer kernel/ }],
+    ['a refusal', facts({}, { available: false, reason: 'kernel-refused', detail: 'EPERM' }), 'probe', { level: 'fail', cause: /^EPERM$/, remedy: /SELinux/ }],
+    ['a refusal in a container', facts({ container: 'Docker' }, { available: false, reason: 'kernel-refused', detail: 'EPERM' }), 'probe', { level: 'fail', remedy: /container's seccomp/ }],
+    ['a cipher is missing', facts({ kernel: '5.10.250' }, { versions: { 'TLSv1.2': all, 'TLSv1.3': { ...all, 'chacha20-poly1305': false } } }), 'ciphers', { level: 'warn', cause: /5\.11/, remedy: /5\.11/ }],
+    ['no probe', facts({ module: 'on-disk' }, MISSING), 'ciphers', { level: 'unknown' }],
+    ['a kernel too old to rekey', facts({ kernel: '6.13.12' }, { rekey: false }), 'key updates', { level: 'warn', cause: /6\.13\.12 is older than 6\.14/, remedy: /6\.14/ }],
+    ['the same without a probe', facts({ kernel: '6.13.12', module: 'on-disk' }, MISSING), 'key updates', { level: 'warn', cause: /older than 6\.14/ }],
+    ['a new kernel that cannot rekey', facts({}, { rekey: false }), 'key updates', { level: 'warn', cause: /refused/ }],
+    ['a new kernel without a probe', facts({ module: 'on-disk' }, MISSING), 'key updates', { level: 'unknown' }],
+    ['a flaw, by the version that the kernel is made from', facts({ kernel: '6.12.0-1-amd64', upstream: '6.12.50' }), 'CVE-2026-23240', { level: 'warn' }],
+    ['a flaw', facts({ kernel: '6.12.42' }), 'CVE-2025-38616', { level: 'warn', cause: /fixed in Linux 6\.1\.185, 6\.6\.103, 6\.12\.43/, remedy: /distributions backport/ }]
+  ]
+  for (const [what, given, subject, { level, cause, remedy }] of cases) {
+    const finding = examine(given).find(finding => finding.subject === subject)
+    t.equal(finding?.level, level, what)
+    if (cause !== undefined) t.match(finding?.cause, cause, `${what}: cause`)
+    if (remedy !== undefined) t.match(finding?.remedy, remedy, `${what}: remedy`)
+  }
+})
+
+t.test('a release that hides its patch', async t => {
+  const findings = examine(facts({ kernel: '6.1.0-56-amd64', upstream: '6.1.200' }))
+  t.match(findings[0]!.state, /^Linux 6\.1\.0-56-amd64 \(6\.1\.200\), Debian/)
+  t.notOk(findings.some(({ subject }) => subject === 'CVE-2025-38616'))
+})
+
+t.test('on another system nothing is said of Linux', async t => {
+  t.strictSame(examine(facts({ platform: 'win32' }, { available: false, reason: 'not-linux' })).map(({ subject }) => subject), ['system', 'runtime'])
+})
+
+t.test('the conclusion names the reason', async t => {
+  t.match(formatReport(examine(GOOD), { ...ABLE, ...MISSING } as Support), /\nKernel TLS is not available \(kernel-module-missing\)\. Nothing breaks/)
+})
+
+t.test('what a detail says and advises', async t => {
+  t.strictSame(splitDetail('cause'), { cause: 'cause' })
+  t.strictSame(splitDetail('one; other; remedy'), { cause: 'one; other', remedy: 'remedy' })
+})

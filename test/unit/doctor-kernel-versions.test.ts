@@ -1,0 +1,79 @@
+import t from 'tap'
+import { FLAWS, compareVersions, formatVersion, isSince, possibleFlaws, upstreamOf, versionOf } from '../../lib/doctor/kernel-versions'
+
+t.test('the version in a release', async t => {
+  for (const [release, version] of [
+    ['6.12.43+deb13-amd64', [6, 12, 43]],
+    ['6.8.0-45-generic', [6, 8, 0]],
+    ['5.14.0-503.el9.x86_64', [5, 14, 0]],
+    ['7.0-rc2', [7, 0, 0]],
+    ['6.6.87.2-microsoft-standard-WSL2', [6, 6, 87]],
+    ['', undefined],
+    ['unknown', undefined]
+  ] as const) t.strictSame(versionOf(release), version, release)
+})
+
+t.test('the version of kernel.org behind a release', async t => {
+  for (const [release, build, signature, upstream] of [
+    ['6.1.0-56-amd64', '#1 SMP PREEMPT_DYNAMIC Debian 6.1.185-1 (2026-10-01)', null, '6.1.185'],
+    ['6.12.43+deb13-amd64', '#1 SMP PREEMPT_DYNAMIC Debian 6.12.43-1 (2025-08-27)', null, '6.12.43'],
+    ['6.8.0-45-generic', '#45-Ubuntu SMP PREEMPT_DYNAMIC Fri Aug 30 12:02:04 UTC 2024', 'Ubuntu 6.8.0-45.45-generic 6.8.12\n', '6.8.12'],
+    ['5.14.0-503.el9.x86_64', '#1 SMP PREEMPT_DYNAMIC Thu Nov 14', null, '5.14.0-503.el9.x86_64']
+  ] as const) t.equal(upstreamOf({ release, build, signature }), upstream, release)
+})
+
+t.test('the order of versions', async t => {
+  for (const [one, other, sign] of [
+    [[6, 9, 0], [6, 14, 0], -1],
+    [[6, 14, 0], [6, 14, 0], 0],
+    [[7, 0, 0], [6, 19, 6], 1],
+    [[6, 1, 69], [6, 1, 185], -1]
+  ] as const) t.equal(Math.sign(compareVersions(one, other)), sign, `${formatVersion(one)} and ${formatVersion(other)}`)
+  t.ok(isSince('6.14.0-1-amd64', 6, 14))
+  t.ok(isSince('10.0.1', 6, 14))
+  t.notOk(isSince('6.13.12', 6, 14))
+  t.notOk(isSince('unknown', 0, 0))
+})
+
+t.test('which flaws a version may have', async t => {
+  const [SPLICE, QUEUE, CLOSE] = ['CVE-2024-0646', 'CVE-2025-38616', 'CVE-2026-23240']
+  for (const [release, ids] of [
+    ['4.19.300', []],
+    ['5.2.21', [SPLICE]],
+    ['5.4.266', [SPLICE, CLOSE]],
+    ['5.10.208', [CLOSE]],
+    ['5.14.0-503.el9', [SPLICE, CLOSE]],
+    ['5.15.147', [CLOSE]],
+    ['6.0.19', [SPLICE, QUEUE, CLOSE]],
+    ['6.1.68', [SPLICE, QUEUE, CLOSE]],
+    ['6.1.69', [QUEUE, CLOSE]],
+    ['6.1.184', [QUEUE, CLOSE]],
+    ['6.1.185', [CLOSE]],
+    ['6.6.6', [SPLICE, QUEUE, CLOSE]],
+    ['6.6.102', [QUEUE, CLOSE]],
+    ['6.6.103', [CLOSE]],
+    ['6.7.0', [QUEUE, CLOSE]],
+    ['6.8.0-45-generic', [QUEUE, CLOSE]],
+    ['6.12.42', [QUEUE, CLOSE]],
+    ['6.12.43+deb13-amd64', [CLOSE]],
+    ['6.12.75', []],
+    ['6.15.11', [CLOSE]],
+    ['6.16.1', [QUEUE, CLOSE]],
+    ['6.16.2', [CLOSE]],
+    ['6.17.0', [CLOSE]],
+    ['6.18.15', [CLOSE]],
+    ['6.18.16', []],
+    ['6.19.6', []],
+    ['7.0.0', []],
+    ['7.3.1', []],
+    ['unknown', []]
+  ] as const) t.strictSame(possibleFlaws(release).map(({ id }) => id), ids, release)
+})
+
+t.test('fixed versions are in order, the last being the first of its branch', async t => {
+  for (const { id, since, fixed } of FLAWS) {
+    t.strictSame([...fixed].sort(compareVersions), fixed, id)
+    t.ok(compareVersions(since, fixed[0]!) < 0)
+    t.equal(fixed.at(-1)![2], 0)
+  }
+})

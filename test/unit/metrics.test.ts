@@ -1,0 +1,110 @@
+import { AggregatorRegistry, Registry } from 'prom-client'
+import t from 'tap'
+import { collectKtlsMetrics } from '../../lib/metrics'
+import type { FastifyKtls, Stats } from '../../types/index'
+
+const STATS: Stats = {
+  connections: { seen: 9, promoted: 8, open: 7 },
+  keys: { updated: 6, usedUp: 5 },
+  replies: { sendfile: 40, write: 41, node: 42 },
+  bytes: { sendfile: 5_000_000_000, write: 31, node: 32 },
+  fallbacks: { 'too-small': 20, http2: 21 },
+  kernel: { open: { software: 1, device: 2 }, promoted: { software: 3, device: 4 }, keys: { updated: 10, failed: 11 } }
+}
+
+const SAMPLES = [
+  'fastify_ktls_available 1',
+  'fastify_ktls_connections_total 9',
+  'fastify_ktls_connections_promoted_total 8',
+  'fastify_ktls_connections_open 7',
+  'fastify_ktls_key_updates_total 6',
+  'fastify_ktls_keys_used_up_total 5',
+  'fastify_ktls_replies_total{path="sendfile"} 40',
+  'fastify_ktls_replies_total{path="write"} 41',
+  'fastify_ktls_replies_total{path="node"} 42',
+  'fastify_ktls_bytes_total{path="sendfile"} 5000000000',
+  'fastify_ktls_bytes_total{path="write"} 31',
+  'fastify_ktls_bytes_total{path="node"} 32',
+  'fastify_ktls_fallbacks_total{reason="too-small"} 20',
+  'fastify_ktls_fallbacks_total{reason="http2"} 21',
+  'fastify_ktls_kernel_sockets_open{encryption="software"} 1',
+  'fastify_ktls_kernel_sockets_open{encryption="device"} 2',
+  'fastify_ktls_kernel_sockets_total{encryption="software"} 3',
+  'fastify_ktls_kernel_sockets_total{encryption="device"} 4',
+  'fastify_ktls_kernel_key_updates_total{result="updated"} 10',
+  'fastify_ktls_kernel_key_updates_total{result="failed"} 11'
+]
+
+/** As much of an instance as the metrics look at; `asked` counts the looks at its counters. */
+function instance (stats: Partial<Stats> = {}, available = true) {
+  const state = { stats: { ...STATS, ...stats }, asked: 0 }
+  const ktls = {
+    support: { available },
+    stats: () => {
+      state.asked++
+      return state.stats
+    }
+  } as unknown as FastifyKtls
+  return { state, fastify: { ktls } }
+}
+
+async function scrape (registry: Registry): Promise<string[]> {
+  return (await registry.metrics()).split('\n').filter(line => line !== '' && !line.startsWith('#'))
+}
+
+t.test('every counter has its metric', async t => {
+  const registry = new Registry()
+  collectKtlsMetrics(instance().fastify, registry)
+  t.strictSame(await scrape(registry), SAMPLES)
+})
+
+t.test('names and types follow the conventions', async t => {
+  const registry = new Registry()
+  collectKtlsMetrics(instance().fastify, registry)
+  for (const { name, type, help } of await registry.getMetricsAsJSON()) {
+    t.match(name, /^fastify_ktls_[a-z_]+$/)
+    t.equal(name.endsWith('_total'), String(type) === 'counter', `${name} is a ${String(type)}`)
+    t.ok(help.length > 10)
+  }
+})
+
+t.test('each scrape shows the counters as they are, of one moment', async t => {
+  const registry = new Registry()
+  const { fastify, state } = instance()
+  collectKtlsMetrics(fastify, registry)
+  for (let i = 1; i <= 3; i++) {
+    t.strictSame(await scrape(registry), SAMPLES)
+    t.equal(state.asked, i)
+  }
+  state.stats = { ...STATS, replies: { ...STATS.replies, sendfile: 100 }, fallbacks: { ...STATS.fallbacks, 'no-body': 1 } }
+  const later = await scrape(registry)
+  t.ok(later.includes('fastify_ktls_replies_total{path="sendfile"} 100'))
+  t.ok(later.includes('fastify_ktls_fallbacks_total{reason="no-body"} 1'))
+})
+
+t.test('where kernel TLS is missing', async t => {
+  const registry = new Registry()
+  collectKtlsMetrics(instance({ kernel: null }, false).fastify, registry)
+  t.strictSame(await scrape(registry), [
+    'fastify_ktls_available 0',
+    ...SAMPLES.slice(1).filter(line => !line.includes('_kernel_'))
+  ])
+})
+
+t.test('no samples before the plugin has loaded', async t => {
+  const registry = new Registry()
+  const app: Partial<ReturnType<typeof instance>['fastify']> = {}
+  collectKtlsMetrics(app, registry)
+  t.strictSame(await scrape(registry), [])
+  Object.assign(app, instance().fastify)
+  t.strictSame(await scrape(registry), SAMPLES)
+})
+
+t.test("a cluster's workers: ours are added up, the kernel's are the same for all", async t => {
+  const workers = [new Registry(), new Registry()]
+  for (const registry of workers) collectKtlsMetrics(instance().fastify, registry)
+  const together = await scrape(AggregatorRegistry.aggregate(await Promise.all(workers.map(worker => worker.getMetricsAsJSON()))))
+  t.ok(together.includes('fastify_ktls_connections_open 14'))
+  t.ok(together.includes('fastify_ktls_available 1'))
+  t.ok(together.includes('fastify_ktls_kernel_sockets_total{encryption="software"} 3'))
+})
