@@ -6,13 +6,14 @@ const ADDON_TESTS = join(__dirname, 'kernel-double.test.js')
 const KERNEL_TESTS = join(__dirname, '../kernel/run.js')
 
 // The kernel's tests, with the double in the kernel's place: whether capture,
-// counting and ordering hold on this version of Node. The addon is the same.
+// counting and ordering hold on this version of Node. The addon is the same. On
+// 20 and 24 they run in the guests.
 for (const major of [20, 22, 24, 26] as const) {
   t.test(`Node ${major}`, async t => {
     const node = await nodeBinary(major)
     const env = { ...process.env, TAP: '1', TAP_TIMEOUT: '600' }
     await t.spawn(node, [ADDON_TESTS], { env }, 'the addon')
-    await t.spawn(node, ['--expose-gc', KERNEL_TESTS, '--double'], { env }, 'the kernel tests')
+    if (major === 22 || major === 26) await t.spawn(node, ['--expose-gc', KERNEL_TESTS, '--double'], { env }, 'the kernel tests')
   })
 }
 

@@ -1,13 +1,15 @@
 import t from 'tap'
 import { nodeBinary } from '../vm/node-versions'
-import { FAULT_TABLE, FAULT_TESTS, KERNEL_TESTS, runSuite } from './suite'
+import { FAULT_TABLE, FAULT_TESTS, KERNEL_TESTS, everyOtherTest, runSuite } from './suite'
 
-// What kernel-*.test.ts leaves out: every pair of kernel and Node, whole bodies of
+// What the *.test.ts beside it leave out: every pair of kernel and Node, whole bodies of
 // over 4 GiB, and 1,000 connections at a time.
 for (const kernel of ['6.1', '6.12', 'newest'] as const) {
   t.test(`Linux ${kernel}`, async t => {
     for (const major of [20, 22, 24, 26] as const) {
-      await runSuite(t, `every kernel test, on Node ${major}`, { kernel, node: await nodeBinary(major), script: [KERNEL_TESTS] })
+      for (const part of ['1/2', '2/2'] as const) {
+        await runSuite(t, `every kernel test, part ${part}, on Node ${major}`, { kernel, node: await nodeBinary(major), script: everyOtherTest(part, []) })
+      }
       await runSuite(t, `a bad network and a bad disk, on Node ${major}`, { kernel, node: await nodeBinary(major), script: [FAULT_TESTS] })
     }
     await runSuite(t, 'each system call fails once', { kernel, node: await nodeBinary(20), ...FAULT_TABLE })

@@ -40,6 +40,20 @@ export async function runSuite (t: Tap.Test, name: string, { kernel, node, scrip
 
 export const KERNEL_TESTS = join(__dirname, '../kernel/run.js')
 
+/**
+ * What `npm test` runs on the other of its two kernels only: it takes minutes, and
+ * asks little of the kernel's version. guest/everything.full leaves nothing out.
+ */
+export const LEFT_OUT = {
+  6.12: ['endurance.alone'],
+  newest: ['doctor', 'examples', 'plugins', 'secrets']
+} as const
+
+/** All of them are more than one guest has the time for. */
+export function everyOtherTest (part: '1/2' | '2/2', without: readonly string[]): string[] {
+  return [KERNEL_TESTS, '--part', part, ...without.flatMap(name => ['--without', name])]
+}
+
 /** What spoils the guest's network and disk. */
 export const FAULT_TESTS = join(__dirname, '../faults/run.js')
 

@@ -4,6 +4,8 @@
  * (`*.alone`) have then one of their own each: what other tests leave behind, such
  * as a plugin's timer that ticks on, would be theirs. The kernel must have kernel
  * TLS; if not, they fail. With --double the host double stands in for it.
+ *
+ * --part 1/2 and --part 2/2 run every other file each; --without leaves one out.
  */
 import { readdirSync } from 'node:fs'
 import { basename, join } from 'node:path'
@@ -11,17 +13,33 @@ import { parseArgs } from 'node:util'
 import t from 'tap'
 
 const self = basename(__filename)
-const { values, positionals } = parseArgs({ allowPositionals: true, options: { double: { type: 'boolean', default: false } } })
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
+  options: {
+    double: { type: 'boolean', default: false },
+    part: { type: 'string', default: '1/1' },
+    without: { type: 'string', multiple: true, default: [] }
+  }
+})
 if (values.double) {
   process.env.KTLS_TEST_DOUBLE = '1'
   require('../double/install')
 }
 
 const named = positionals.map(name => `${name}.js`)
-const files = named.length > 0 ? named : readdirSync(__dirname).filter(name => name.endsWith('.js') && !name.endsWith('.full.js') && name !== self).sort()
-for (const file of files) {
+for (const file of named.length > 0 ? named : everyFile()) {
   if (named.length > 0 || !file.endsWith('.alone.js')) require(join(__dirname, file))
   else runAlone(basename(file, '.js'))
+}
+
+function everyFile (): string[] {
+  const names = readdirSync(__dirname).filter(name => name.endsWith('.js') && !name.endsWith('.full.js') && name !== self).sort()
+  const [part = NaN, parts = NaN] = values.part.split('/').map(Number)
+  if (!(part >= 1 && part <= parts)) throw new Error(`no part ${values.part}`)
+  const left = values.without.map(name => `${name}.js`)
+  const unknown = left.filter(name => !names.includes(name))
+  if (unknown.length > 0) throw new Error(`no test ${unknown.join(', ')}`)
+  return names.filter((name, index) => index % parts === part - 1 && !left.includes(name))
 }
 
 function runAlone (name: string): void {
