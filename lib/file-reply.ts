@@ -8,9 +8,9 @@ import type { Binding } from './binding'
 import { publishAborted, publishFinished, publishStarted } from './channels'
 import { FST_KTLS_STREAM_CONSUMED } from './errors'
 import type { Connection } from './connections'
-import { fileDescriptorOf, requestedRange } from './internals'
+import { fileDescriptorOf, hasTrailers, requestedRange } from './internals'
 import type { Promoter } from './promotion'
-import { rangeWithin, refuseLength, refuseResponse, refuseStream } from './routing'
+import { endsAsNodeDoes, rangeWithin, refuseLength, refuseResponse, refuseStream, writesAsNodeDoes } from './routing'
 import type { ByteRange } from './routing'
 import { isFileError, writeFile } from './transmit'
 
@@ -99,14 +99,16 @@ class FileReply {
     fs.fstat(fileDescriptorOf(this.#stream)!, () => this.#examine())
   }
 
-  #refuseResponse (): FallbackReason | undefined {
+  /** `flushed` says that the head has just been written, by us. */
+  #refuseResponse (flushed = false): FallbackReason | undefined {
     const response = this.#response
     return refuseResponse({
       method: this.#reply.request.method,
       statusCode: response.statusCode,
-      headersSent: response.headersSent,
-      endsWithPayload: this.#options?.end !== false,
-      transferEncoding: response.getHeader('transfer-encoding'),
+      headersSent: response.headersSent && !flushed,
+      writesAsNodeDoes: writesAsNodeDoes(response),
+      hasTrailers: this.#options?.end === false || hasTrailers(response),
+      transferEncoding: response.chunkedEncoding ? 'chunked' : response.getHeader('transfer-encoding'),
       strictContentLength: response.strictContentLength
     })
   }
@@ -143,12 +145,17 @@ class FileReply {
     if (length > MAX_AT_ONCE) return this.#fallBack('too-small')
     const late = this.#refuseLate()
     if (late !== undefined) return this.#fallBack(late)
+    if (!endsAsNodeDoes(this.#response)) return this.#fallBack('too-small')
     const body = Buffer.allocUnsafe(length)
     if (length > 0 && !this.#context.binding.readCached(fd, offset, body)) return this.#fallBack('too-small')
     this.#context.decided('too-small')
     this.#setLength(length)
+    try {
+      this.#response.end(body)
+    } catch (error) {
+      return this.#fail(error)
+    }
     this.#endStream()
-    this.#response.end(body)
   }
 
   /**
@@ -175,14 +182,31 @@ class FileReply {
     })
   }
 
+  /**
+   * The head is written first: where somebody has replaced writeHead(), as
+   * on-headers does, only then it is known what it says.
+   */
   #send (socket: TLSSocket, range: ByteRange): void {
-    const fd = this.#fd!
-    this.#fd = undefined
-    this.#context.decided(null)
     this.#setLength(range.length)
     // Corked, so that the queue gets head and file in one go.
     socket.cork()
-    this.#response.flushHeaders()
+    try {
+      this.#response.flushHeaders()
+    } catch (error) {
+      socket.uncork()
+      return this.#fail(error)
+    }
+    const refusal = this.#refuseResponse(true) ?? this.#refuseLength(range)
+    if (this.#isOver()) this.#leave()
+    else if (refusal !== undefined) this.#fallBack(refusal)
+    else this.#writeFile(socket, range)
+    socket.uncork()
+  }
+
+  #writeFile (socket: TLSSocket, range: ByteRange): void {
+    const fd = this.#fd!
+    this.#fd = undefined
+    this.#context.decided(null)
     const { request } = this.#reply
     const transmit = this.#context.connection.transmit!
     // Other files of this connection wait for this one's end.
@@ -193,7 +217,6 @@ class FileReply {
       else publishAborted(request, socket, range, transmit.fileBytes - before, error ?? null)
       this.#sent(socket, error)
     })
-    socket.uncork()
   }
 
   #sent (socket: TLSSocket, error: Error | null | undefined): void {
@@ -202,8 +225,9 @@ class FileReply {
       if (isFileError(error)) this.#reply.log.warn({ err: error }, 'fastify-ktls: the file could not be sent whole')
       return
     }
-    if (socket.destroyed || this.#isOver()) return
-    this.#endStream()
+    if (socket.destroyed || this.#response.destroyed || this.#response.writableEnded) return
+    // Unless somebody has begun to read from it, or has read it out.
+    if (refuseStream(this.#stream, true) === undefined) this.#endStream()
     this.#response.end()
   }
 
@@ -225,6 +249,12 @@ class FileReply {
       return
     }
     Readable.prototype.pipe.call(this.#stream, this.#response, this.#options)
+  }
+
+  /** The head cannot be written. Fastify has an error reply for it. */
+  #fail (error: unknown): void {
+    this.#release()
+    this.#stream.destroy(error as Error)
   }
 
   #isOver (): boolean {

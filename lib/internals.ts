@@ -3,6 +3,7 @@
  * 20.20, 22.23, 24.9 and 26.9.
  */
 import fs from 'node:fs'
+import type { ServerResponse } from 'node:http'
 import { Socket } from 'node:net'
 import type { Server } from 'node:net'
 import type { TLSSocket } from 'node:tls'
@@ -121,3 +122,8 @@ export function usesRealFs (stream: fs.ReadStream): boolean {
 
 /** The same on all streams. */
 let kFs: symbol | undefined
+
+/** Whether trailers are announced by a header, or were given by addTrailers(). */
+export function hasTrailers (response: ServerResponse): boolean {
+  return response.hasHeader('trailer') || Boolean((response as unknown as { _trailer?: string })._trailer)
+}

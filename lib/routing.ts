@@ -1,4 +1,5 @@
 import fs from 'node:fs'
+import { ServerResponse } from 'node:http'
 import { Readable } from 'node:stream'
 import type { FallbackReason } from '../types/index'
 import { readsAsNodeDoes, readsFromPosition, usesRealFs } from './internals'
@@ -23,11 +24,22 @@ export function pipesAsNodeDoes (stream: fs.ReadStream): boolean {
   return stream.pipe === Readable.prototype.pipe
 }
 
+/** Whether nobody has replaced how the response is written, to compress its body, say. */
+export function writesAsNodeDoes (response: ServerResponse): boolean {
+  return response.write === ServerResponse.prototype.write
+}
+
+/** The same of its end. */
+export function endsAsNodeDoes (response: ServerResponse): boolean {
+  return response.end === ServerResponse.prototype.end
+}
+
 export interface ResponseHead {
   readonly method: string
   readonly statusCode: number
   readonly headersSent: boolean
-  readonly endsWithPayload: boolean
+  readonly writesAsNodeDoes: boolean
+  readonly hasTrailers: boolean
   readonly transferEncoding: unknown
   readonly strictContentLength: boolean
 }
@@ -37,7 +49,8 @@ export function refuseResponse (head: ResponseHead): FallbackReason | undefined 
   if (head.headersSent) return 'headers-sent'
   // RFC 9110 6.4.1: these have no body, whatever their headers say.
   if (head.method === 'HEAD' || head.statusCode === 304 || head.statusCode === 204) return 'no-body'
-  if (!head.endsWithPayload) return 'trailers'
+  if (!head.writesAsNodeDoes) return 'response-modified'
+  if (head.hasTrailers) return 'trailers'
   if (head.transferEncoding !== undefined) return 'transfer-encoding'
   if (head.strictContentLength) return 'strict-content-length'
   return undefined

@@ -96,6 +96,7 @@ declare namespace fastifyKtls {
     | 'not-a-regular-file'
     | 'file-unreadable'
     | 'no-body'
+    | 'response-modified'
     | 'trailers'
     | 'transfer-encoding'
     | 'headers-sent'

@@ -37,6 +37,10 @@ const REPLIES: readonly Case[] = [
   { name: 'a stream of another kind', reason: 'payload-not-a-file', send: reply => reply.send(Readable.from(['other'])), body: sha256('other') },
   { name: 'a file through a transform', reason: 'payload-not-a-file', send: reply => reply.send(stream().pipe(new PassThrough())) },
   { name: 'trailers', reason: 'trailers', send: reply => reply.trailer('x-sum', async () => 'sum').send(stream()) },
+  { name: 'trailers that a header announces', reason: 'trailers', send: reply => reply.header('trailer', 'x-sum').send(stream()) },
+  { name: 'trailers of the raw response', reason: 'trailers', send: reply => trailing(reply).send(stream()) },
+  { name: 'a response with its own write', reason: 'response-modified', send: reply => ownWrite(reply).send(stream()) },
+  { name: 'a small file on a response with its own end', reason: 'too-small', send: reply => ownEnd(reply).send(createReadStream(small.path)), body: sha256(Buffer.concat([fs.readFileSync(small.path), Buffer.from('!')])) },
   // Not the way the plugin writes it, though the same length.
   { name: 'a Content-Length of its own kind', reason: 'content-length-mismatch', send: reply => reply.header('content-length', `0${file.size}`).send(stream()) },
   { name: 'Transfer-Encoding', reason: 'transfer-encoding', send: reply => reply.header('transfer-encoding', 'chunked').send(stream()) },
@@ -68,6 +72,27 @@ function strict (reply: FastifyReply): FastifyReply {
 
 function flushed (reply: FastifyReply): FastifyReply {
   reply.raw.flushHeaders()
+  return reply
+}
+
+function trailing (reply: FastifyReply): FastifyReply {
+  reply.raw.addTrailers({ 'x-sum': 'sum' })
+  return reply
+}
+
+function ownWrite (reply: FastifyReply): FastifyReply {
+  const { write } = reply.raw
+  reply.raw.write = function (this: typeof reply.raw, ...args: unknown[]) { return Reflect.apply(write, this, args) }
+  return reply
+}
+
+/** One that has something left to write at the end, as compression has. */
+function ownEnd (reply: FastifyReply): FastifyReply {
+  const { end } = reply.raw
+  reply.raw.end = function (this: typeof reply.raw, ...args: unknown[]) {
+    if (args.length > 0) throw new Error('the body is given to write()')
+    return Reflect.apply(end, this, ['!'])
+  }
   return reply
 }
 

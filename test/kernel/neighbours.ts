@@ -1,9 +1,14 @@
+import { subscribe, unsubscribe } from 'node:diagnostics_channel'
+import { once } from 'node:events'
 import { createReadStream } from 'node:fs'
+import type { ReadStream } from 'node:fs'
+import type { ServerResponse } from 'node:http'
 import { PassThrough, Transform } from 'node:stream'
 import { gunzipSync } from 'node:zlib'
 import compress from '@fastify/compress'
 import fastifyStatic from '@fastify/static'
 import t from 'tap'
+import { Client } from 'undici'
 import { makeFile, makeFolder, sha256 } from '../support/files'
 import { kernelPromotions } from '../support/kernel'
 import { ktls } from '../support/plugin'
@@ -108,4 +113,90 @@ t.test('trailers, and headers set up to the last hook', async t => {
   t.equal(late.headers['x-late'], 'set')
   t.equal(late.headers['content-length'], String(file.size))
   t.match(await decisions(2), [{ path: 'node', reason: 'trailers' }, { path: 'sendfile', reason: null }])
+})
+
+/** As the package on-headers does: `listener` has the last word on the head. */
+function beforeHead (response: ServerResponse, listener: () => void): void {
+  const { writeHead } = response
+  response.writeHead = function (this: ServerResponse, ...args: unknown[]) {
+    response.writeHead = writeHead
+    listener()
+    return Reflect.apply(writeHead, this, args)
+  }
+}
+
+t.test('hooks that come when the head is written', async t => {
+  const folder = makeFolder(t)
+  const file = makeFile(folder, 300_000)
+  const { origin, decisions } = await startServer(t, {
+    ktls: {},
+    setup: app => {
+      app.get('/file', (_request, reply) => reply.send(createReadStream(file.path)))
+      app.get('/named', (_request, reply) => {
+        beforeHead(reply.raw, () => reply.raw.setHeader('x-late', 'set'))
+        return reply.send(createReadStream(file.path))
+      })
+      app.get('/chunked', (_request, reply) => {
+        beforeHead(reply.raw, () => {
+          reply.raw.setHeader('content-encoding', 'identity')
+          reply.raw.removeHeader('content-length')
+        })
+        return reply.send(createReadStream(file.path))
+      })
+      app.get('/throws', (_request, reply) => {
+        beforeHead(reply.raw, () => { throw new Error('no head today') })
+        return reply.send(createReadStream(file.path))
+      })
+    }
+  })
+  const client = new Client(origin, { connect: { rejectUnauthorized: false } })
+  t.teardown(() => client.close())
+  const get = async (path: string) => {
+    const { statusCode, headers, body } = await client.request({ path, method: 'GET' })
+    return { statusCode, headers, body: Buffer.from(await body.arrayBuffer()) }
+  }
+  const before = kernelPromotions()
+  for (const [path, reason] of [['/file', null], ['/named', null], ['/chunked', 'transfer-encoding'], ['/file', null]] as const) {
+    const { headers, body } = await get(path)
+    t.equal(sha256(body), file.sha256, path)
+    t.equal(headers['content-length'], reason === null ? String(file.size) : undefined, path)
+    t.equal(headers['x-late'], path === '/named' ? 'set' : undefined, path)
+    t.match(await decisions(1), [{ path: reason === null ? 'sendfile' : 'write', reason }], path)
+  }
+  const failed = await get('/throws')
+  t.equal(failed.statusCode, 500)
+  t.match(JSON.parse(failed.body.toString()), { message: 'no head today' })
+  await decisions(1)
+  t.equal(sha256((await get('/file')).body), file.sha256, 'the connection goes on')
+  t.match(await decisions(1), [{ path: 'sendfile', reason: null }])
+  t.equal(kernelPromotions() - before, 1, 'all on one connection')
+})
+
+t.test('an application that reads its stream out while the kernel sends the file', async t => {
+  const folder = makeFolder(t)
+  // More than the buffers of both sides take from a server whose client waits.
+  const file = makeFile(folder, 20_000_000)
+  let sent: ReadStream | undefined
+  let readOut: Promise<unknown> | undefined
+  const { origin, decisions } = await startServer(t, {
+    ktls: {},
+    setup: app => {
+      app.get('/file', (_request, reply) => {
+        sent = createReadStream(file.path)
+        readOut = once(sent, 'close')
+        return reply.send(sent)
+      })
+    }
+  })
+  const resume = () => sent?.resume()
+  subscribe('fastify-ktls.transfer.started', resume)
+  t.teardown(() => unsubscribe('fastify-ktls.transfer.started', resume))
+  const client = new Client(origin, { connect: { rejectUnauthorized: false } })
+  t.teardown(() => client.close())
+  for (const reply of ['first', 'next']) {
+    const { body } = await client.request({ path: '/file', method: 'GET' })
+    await readOut
+    t.equal(sha256(Buffer.from(await body.arrayBuffer())), file.sha256, reply)
+    t.match(await decisions(1), [{ path: 'sendfile', reason: null }])
+  }
 })

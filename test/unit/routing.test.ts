@@ -89,7 +89,8 @@ const HEAD: ResponseHead = {
   method: 'GET',
   statusCode: 200,
   headersSent: false,
-  endsWithPayload: true,
+  writesAsNodeDoes: true,
+  hasTrailers: false,
   transferEncoding: undefined,
   strictContentLength: false
 }
@@ -104,7 +105,8 @@ t.test('whether a response can have the bytes of a file as its body', async t =>
     [{ method: 'HEAD' }, 'no-body'],
     [{ statusCode: 304 }, 'no-body'],
     [{ statusCode: 204 }, 'no-body'],
-    [{ endsWithPayload: false }, 'trailers'],
+    [{ writesAsNodeDoes: false }, 'response-modified'],
+    [{ hasTrailers: true }, 'trailers'],
     [{ transferEncoding: 'chunked' }, 'transfer-encoding'],
     [{ transferEncoding: '' }, 'transfer-encoding'],
     [{ strictContentLength: true }, 'strict-content-length']
