@@ -44,10 +44,15 @@ void RecordStream::Count(std::atomic<uint64_t>* counter, ssize_t sent) {
   at_most_ += static_cast<uint64_t>(sent) / kMaxPlaintext + 2;
 }
 
+void RecordStream::LeaveOpen(bool open, ssize_t sent) {
+  may_be_open_ = open;
+  open_bytes_ = open ? (open_bytes_ + static_cast<size_t>(sent)) % kMaxPlaintext : 0;
+}
+
 ssize_t RecordStream::SendData(const void* data, size_t length, bool more) {
   const ssize_t sent = fastify_ktls::SendData(fd(), data, length, more);
   Count(&data_bytes_, sent);
-  if (sent > 0) open_bytes_ = more ? (open_bytes_ + static_cast<size_t>(sent)) % kMaxPlaintext : 0;
+  if (sent > 0) LeaveOpen(more, sent);
   return sent;
 }
 
@@ -67,15 +72,13 @@ ssize_t RecordStream::SendFile(int file, int64_t offset, size_t length) {
   if (sent < 0) return -errno;
   Count(&file_bytes_, sent);
   // A short count leaves the record open (splice's MSG_MORE).
-  const bool whole = static_cast<size_t>(sent) == length;
-  open_bytes_ = whole ? 0 : (open_bytes_ + static_cast<size_t>(sent)) % kMaxPlaintext;
+  LeaveOpen(static_cast<size_t>(sent) < length, sent);
   return sent;
 }
 
 int RecordStream::SendRecord(uint8_t type, const void* data, size_t length) {
   const int error = SendControlRecord(fd(), type, data, length);
   if (error != 0) return error;
-  open_bytes_ = 0;
   control_bytes_ += length;
   at_most_ += 2;
   return 0;

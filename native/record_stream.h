@@ -37,6 +37,11 @@ class RecordStream {
   // Bytes taken, which may be fewer, or a negative errno; of a file 0 at its end.
   ssize_t SendData(const void* data, size_t length, bool more);
   ssize_t SendFile(int file, int64_t offset, size_t length);
+  // Whether the kernel may hold a record back for more data to come. Nothing but
+  // data may follow it: before Linux 6.18, and where the cipher is asynchronous,
+  // the kernel closes it and then forgets the type of the record to send
+  // (tls_process_cmsg: "always set record_type").
+  bool may_be_open() const { return may_be_open_; }
   // 0 or a negative errno. The record goes whole or not at all.
   int SendRecord(uint8_t type, const void* data, size_t length);
 
@@ -64,6 +69,7 @@ class RecordStream {
 
  private:
   void Count(std::atomic<uint64_t>* counter, ssize_t sent);
+  void LeaveOpen(bool open, ssize_t sent);
   size_t UpToPage(int64_t offset, size_t length) const;
 
   UniqueFd socket_;
@@ -71,6 +77,7 @@ class RecordStream {
   std::atomic<uint64_t> data_bytes_{0};
   std::atomic<uint64_t> file_bytes_{0};
   uint64_t control_bytes_ = 0;
+  bool may_be_open_ = false;
   size_t open_bytes_ = 0;         // of the record that is not sealed yet
   uint64_t earlier_records_ = 0;  // sealed under keys before the present one
   uint64_t at_most_;              // upper bound of the present key's sequence

@@ -175,8 +175,10 @@ TransmitQueue::Next TransmitQueue::TakeNext() {
     control_ = std::make_unique<TransmitItem>(std::move(controls_.front()));
     controls_.pop_front();
   }
-  if (control_) return Next::kControl;
-  if (ending_) return Next::kEnd;
+  // More data closes an open record first. An abort may have left none.
+  const bool held_up = stream_.may_be_open() && (current_ || !items_.empty());
+  if (control_ && !held_up) return Next::kControl;
+  if (!control_ && ending_) return Next::kEnd;
   if (!current_) {
     if (items_.empty()) {
       owner_ = Owner::kNobody;
@@ -202,8 +204,13 @@ TransmitQueue::Progress TransmitQueue::Work(uint64_t budget, Owner worker, bool 
         progress = WorkRecord(&control_);
         break;
       case Next::kItem:
-        progress = WorkItem(current_.get(), &budget);
+        progress = control_ ? CloseRecord() : WorkItem(current_.get(), &budget);
         break;
+    }
+    if (progress == Progress::kBlocked && ending_) {
+      if (!LingerIsOver()) return Progress::kDraining;
+      control_.reset();
+      progress = Progress::kIdle;
     }
     if (stream_.KeyIsUsedUp()) RequireKeyUpdate();
     if (progress != Progress::kIdle) return progress;
@@ -214,7 +221,8 @@ TransmitQueue::Progress TransmitQueue::Work(uint64_t budget, Owner worker, bool 
 // kIdle, as below: the item is done, or failed and gone.
 TransmitQueue::Progress TransmitQueue::WorkRecord(std::unique_ptr<TransmitItem>* item) {
   const bool is_key_update = (*item)->kind == TransmitItem::Kind::kKeyUpdate;
-  if (shut_down_ || (is_key_update && ending_)) {
+  const bool lost = ending_ && (is_key_update || stream_.may_be_open());
+  if (closing_ || lost) {
     item->reset();
     return Progress::kIdle;
   }
@@ -222,8 +230,8 @@ TransmitQueue::Progress TransmitQueue::WorkRecord(std::unique_ptr<TransmitItem>*
                         ? stream_.AnnounceKeyUpdate()
                         : stream_.SendRecord(kAlertRecord, (*item)->bytes, (*item)->remaining);
   if (error == -EINTR) return Progress::kTurnOver;
-  if (error == -EAGAIN && !ending_) return Progress::kBlocked;
-  if (error == -EAGAIN && !LingerIsOver()) return Progress::kDraining;
+  if (error == -EAGAIN) return Progress::kBlocked;
+  closing_ = error == 0 && item == &current_;
   item->reset();
   if (error != 0) {
     Fail(error, "sendmsg");
@@ -233,6 +241,12 @@ TransmitQueue::Progress TransmitQueue::WorkRecord(std::unique_ptr<TransmitItem>*
     unreported_ = 0;  // an alert is owed with all that comes before it
   }
   return Progress::kIdle;
+}
+
+TransmitQueue::Progress TransmitQueue::CloseRecord() {
+  uint64_t budget = 1;
+  const Progress progress = WorkItem(current_.get(), &budget);
+  return budget == 0 ? Progress::kIdle : progress;
 }
 
 void TransmitQueue::ChangeKey() {
@@ -264,7 +278,7 @@ TransmitQueue::Progress TransmitQueue::SendSome(TransmitItem* item, uint64_t* bu
   while (item->remaining > 0) {
     if (*budget == 0) return Progress::kTurnOver;
     const ssize_t sent =
-        stream_.SendData(item->bytes, std::min(item->remaining, *budget), item->more);
+        stream_.SendData(item->bytes, std::min(item->remaining, *budget), item->more && !control_);
     if (sent == -EINTR) continue;
     if (sent == -EAGAIN) return Progress::kBlocked;
     if (sent < 0) return Fail(static_cast<int>(sent), "sendmsg");
@@ -363,6 +377,7 @@ void TransmitQueue::Finish() {
 // Everything that waits fails with it, in one outcome. kIdle: the item is gone.
 TransmitQueue::Progress TransmitQueue::Fail(int error, const char* call) {
   current_.reset();
+  control_.reset();
   std::deque<TransmitItem> dropped, dropped_controls;
   {
     std::lock_guard<std::mutex> lock(mutex_);

@@ -124,6 +124,7 @@ class TransmitQueue : public std::enable_shared_from_this<TransmitQueue> {
   void WorkUnasked();
   Next TakeNext();
   Progress WorkRecord(std::unique_ptr<TransmitItem>* item);
+  Progress CloseRecord();
   void RequireKeyUpdate();
   Progress WorkItem(TransmitItem* item, uint64_t* budget);
   Progress SendSome(TransmitItem* item, uint64_t* budget);
@@ -159,6 +160,7 @@ class TransmitQueue : public std::enable_shared_from_this<TransmitQueue> {
   std::unique_ptr<TransmitItem> control_;
   bool ending_ = false;      // aborted_, as the owner has seen it
   uint64_t unreported_ = 0;  // bytes taken of an operation that has not ended
+  bool closing_ = false;     // close_notify is sent, and the last record (RFC 8446 6.1)
   bool shut_down_ = false;
   Owner worker_ = Owner::kNobody;  // who is at work, or was last
   bool patient_ = false;

@@ -101,8 +101,8 @@ export interface Negotiation {
   readonly cipher: string
 }
 
-/** A server that closes after its only connection. */
-export async function connect ({ version, cipher }: Negotiation, options: ConnectionOptions = {}): Promise<Connection> {
+/** A server that closes after its only connection, which it then has of it. */
+export async function listen ({ version, cipher }: Negotiation): Promise<{ port: number, accept: () => Promise<Omit<Connection, 'client'>> }> {
   const { key, cert } = await certificate()
   const server = tls.createServer({
     key,
@@ -116,32 +116,39 @@ export async function connect ({ version, cipher }: Negotiation, options: Connec
   })
   server.listen(0, '127.0.0.1')
   await once(server, 'listening')
+  async function accept (): Promise<Omit<Connection, 'client'>> {
+    const [socket] = await once(server, 'secureConnection') as [TLSSocket]
+    server.close()
+    const finished = socket.getFinished()
+    const session = unclaimed.find(candidate => finished !== undefined && candidate.matches(finished))
+    unclaimed = unclaimed.filter(candidate => candidate !== session)
+    if (session === undefined) throw new Error('no session matches the connection')
+    return { server: socket, session }
+  }
+  return { port: (server.address() as AddressInfo).port, accept }
+}
+
+export async function connect (negotiation: Negotiation, options: ConnectionOptions = {}): Promise<Connection> {
+  const { cert } = await certificate()
+  const { port, accept } = await listen(negotiation)
   const clientOptions = {
     host: '127.0.0.1',
-    port: (server.address() as AddressInfo).port,
+    port,
     servername: 'localhost',
     ca: cert,
     allowHalfOpen: true,
     ...options
   }
   const client = tls.connect(clientOptions)
-  const [[socket]] = await Promise.all([
-    once(server, 'secureConnection') as Promise<[TLSSocket]>,
-    once(client, 'secureConnect')
-  ])
-  server.close()
-  const finished = socket.getFinished()
-  const session = unclaimed.find(candidate => finished !== undefined && candidate.matches(finished))
-  unclaimed = unclaimed.filter(candidate => candidate !== session)
-  if (session === undefined) throw new Error('no session matches the connection')
-  return { client, server: socket, session }
+  const [accepted] = await Promise.all([accept(), once(client, 'secureConnect')])
+  return { client, ...accepted }
 }
 
 /** Promotes as soon as the session tickets are out. */
-export async function promote (connection: Connection): Promise<Transmitter | Refusal> {
+export async function promote (connection: Omit<Connection, 'client'>, rekey = false): Promise<Transmitter | Refusal> {
   for (;;) {
     await new Promise(setImmediate)
-    const result = connection.session.promote(descriptorOf(connection.server), false)
+    const result = connection.session.promote(descriptorOf(connection.server), rekey)
     if ('send' in result || result.refusal !== 'not-ready') return result
   }
 }

@@ -6,7 +6,8 @@ import { join } from 'node:path'
 import type { TLSSocket } from 'node:tls'
 import t from 'tap'
 import type { Failure } from '../../lib/binding'
-import { addon, closed, connect, connectPromoted, descriptorOf, promote, range, settled } from './harness'
+import { connectRecords } from '../support/record-client'
+import { addon, closed, connect, connectPromoted, descriptorOf, listen, promote, range, settled } from './harness'
 import type { Connection, Promoted } from './harness'
 
 const { errno } = constants
@@ -136,6 +137,23 @@ t.test('operations queue up in order behind a client that does not read', async 
   t.equal(sha256(body), sha256(...sent, head, content, tailCopy, content.subarray(FILE_SIZE - 7)))
   await closed(transmitter)
   await destroy(connection)
+})
+
+t.test('no key is changed after close_notify', async t => {
+  const { port, accept } = await listen(TLS13)
+  const [client, connection] = await Promise.all([connectRecords(port), accept()])
+  const { server, session } = connection
+  const transmitter = await promote(connection, true)
+  if (!('send' in transmitter)) throw new Error(transmitter.refusal)
+  session.closeNotify()
+  await client.until(() => client.alerts.length === 1)
+  client.updateKey(true)
+  client.sendCorrupt()
+  await once(server, 'error')
+  await settled(transmitter, transmitter.shutdown())
+  await client.until(() => client.ended)
+  t.strictSame([client.keyUpdates, client.alerts], [0, [[1, 0]]])
+  await closed(transmitter)
 })
 
 t.test('an empty write makes no record', async t => {

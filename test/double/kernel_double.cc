@@ -45,7 +45,8 @@ constexpr int kSendFlags = MSG_DONTWAIT | MSG_NOSIGNAL;
 // KTLS_DOUBLE_SEND_LIMIT: plaintext bytes that one sendmsg or sendfile takes at
 // most. A control record goes whole or not at all, as in the kernel. With a
 // limit, the last record of a call is always held back and goes to TCP by way of
-// the thread, as from a kernel whose cipher is asynchronous.
+// the thread, as from a kernel whose cipher is asynchronous. And as there before Linux
+// 6.18, a control record that comes after an open one loses its type.
 size_t ReadSendLimit() {
   const char* value = getenv("KTLS_DOUBLE_SEND_LIMIT");
   const size_t limit = value == nullptr ? 0 : strtoull(value, nullptr, 10);
@@ -238,7 +239,7 @@ ssize_t TlsSocket::Send(const msghdr& message, int flags) {
     if (header->cmsg_level != kSolTls || header->cmsg_type != TLS_SET_RECORD_TYPE ||
         header->cmsg_len < CMSG_LEN(sizeof(type)) || (flags & MSG_MORE) != 0)
       return Fail(EINVAL);
-    memcpy(&type, CMSG_DATA(header), sizeof(type));
+    if (!limited || open_.empty()) memcpy(&type, CMSG_DATA(header), sizeof(type));
     limit = SIZE_MAX;
     SealOpenRecord(kDataRecord);
   }

@@ -1,6 +1,7 @@
 /*
  * The kernel tests of key updates once more, as on a kernel that can rekey; over
- * the double of node-versions.test.ts it cannot. And the key that is refused.
+ * the double of node-versions.test.ts it cannot. The same where the cipher is
+ * asynchronous, with its alerts. And the key that is refused.
  */
 process.env.KTLS_TEST_DOUBLE = '1'
 process.env.KTLS_DOUBLE_REKEY = '1'
@@ -11,6 +12,12 @@ import { makeFile, makeFolder } from '../support/files'
 import { connectRecords } from '../support/record-client'
 import { serveFolder } from '../support/static'
 import { arm, fired } from './faults'
+
+if (process.env.KTLS_DOUBLE_SEND_LIMIT === undefined) {
+  t.spawn(process.execPath, [__filename], { env: { ...process.env, KTLS_DOUBLE_SEND_LIMIT: '120000' } }, 'an asynchronous cipher')
+} else {
+  require('../kernel/alerts')
+}
 
 for (const transfer of [false, true]) {
   t.test(`the kernel refuses the key that was announced, ${transfer ? 'in mid-transfer' : 'idle'}`, async t => {

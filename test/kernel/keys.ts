@@ -150,6 +150,16 @@ t.test('a key that has sealed enough records', async t => {
       }
     })
   }
+  await t.test('between a head and its file, whose record is open', async t => {
+    binding.limitRecords(1 << 24)
+    const { client, rekey } = await promoted(t)
+    binding.limitRecords(1)
+    client.get(`/${small.name}`)
+    t.equal((await client.reply()).sha256, small.sha256)
+    await client.until(() => rekey ? client.keyUpdates > 0 : client.ended)
+    t.strictSame(client.alerts, rekey ? [] : [CLOSE_NOTIFY])
+    binding.limitRecords(64)
+  })
   await t.test('TLS 1.2 has no KeyUpdate', async t => {
     const { app, port } = await serveFolder(t, folder, { ktls: {}, tls: { maxVersion: 'TLSv1.2' } })
     const reply = await receive(await get(port, path, [], { ciphers: 'ECDHE-RSA-AES256-GCM-SHA384:ECDHE-ECDSA-AES256-GCM-SHA384' }))
