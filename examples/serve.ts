@@ -1,5 +1,5 @@
 import { readFile } from 'node:fs/promises'
-import { join } from 'node:path'
+import { join, resolve } from 'node:path'
 import type { FastifyKtls } from 'fastify-ktls'
 import { certificateFolder, filesFolder } from './start/materials'
 import { parseOptions } from './start/options'
@@ -21,7 +21,7 @@ export async function exampleOptions (): Promise<ExampleOptions> {
   const folder = await certificateFolder()
   return {
     https: { key: await readFile(join(folder, 'key.pem')), cert: await readFile(join(folder, 'cert.pem')) },
-    root: process.argv[2] ?? await filesFolder(console.log)
+    root: process.argv[2] === undefined ? await filesFolder(console.log) : resolve(process.argv[2])
   }
 }
 

@@ -106,8 +106,8 @@ function load (): LoadResult {
     return { reason: 'not-linux', detail: `kernel TLS is a feature of Linux, and this is ${process.platform}` }
   }
   const addon = requireAddon()
-  if (typeof addon === 'string') {
-    return { reason: 'addon-missing', detail: `the native addon could not be loaded (${addon}); build it with "node native/build.js" in the package's folder` }
+  if ('problem' in addon) {
+    return { reason: 'addon-missing', detail: `the native addon could not be loaded (${addon.problem}); ${addon.remedy}` }
   }
   if (addon.missingFunction !== null) {
     return {
@@ -118,8 +118,10 @@ function load (): LoadResult {
   return { binding: addon }
 }
 
-/** The addon, or why there is none. */
-function requireAddon (): Addon | string {
+const BUILD = '"npm install --save-dev node-gyp node-addon-api", then "node node_modules/fastify-ktls/native/build.js"'
+
+/** The addon, or why there is none and what helps. */
+function requireAddon (): Addon | { readonly problem: string, readonly remedy: string } {
   let problem = `none was built here, and the package has none for ${process.arch}`
   // What was built here comes first.
   for (const file of ['build/Release/fastify_ktls.node', `prebuilds/linux-${process.arch}.node`]) {
@@ -127,9 +129,10 @@ function requireAddon (): Addon | string {
       return require(join(__dirname, '../../native', file))
     } catch (error) {
       const { code, message } = error as NodeJS.ErrnoException
+      if (code === 'ERR_DLOPEN_DISABLED') return { problem: message, remedy: 'start Node with --allow-addons' }
       // Node lists the whole chain of modules below the first line.
       if (code !== 'MODULE_NOT_FOUND') problem = message.split('\n', 1)[0]!
     }
   }
-  return problem
+  return { problem, remedy: `build it: ${BUILD}` }
 }

@@ -17,8 +17,15 @@ export class Load {
   /** Each download is under way on a connection of its own; those of an earlier URL end. */
   download (url: string | null): void {
     if (url === null && this.#child === undefined) return
-    this.#child ??= fork(require.resolve('./load-clients'), { stdio: ['ignore', 'ignore', 'inherit', 'ipc'] })
+    this.#child ??= this.#start()
     this.#child.send({ url, clients: CLIENTS } satisfies Order)
+  }
+
+  #start (): ChildProcess {
+    const child = fork(require.resolve('./load-clients'), { stdio: ['ignore', 'ignore', 'inherit', 'ipc'] })
+    // If it dies, the next order has another one started.
+    const gone = () => { if (this.#child === child) this.#child = undefined }
+    return child.once('disconnect', gone).once('exit', gone).on('error', gone)
   }
 
   end (): void {

@@ -41,8 +41,12 @@ export async function compare ({ https, root }: ExampleOptions, name: string): P
 
   const origin = await app.listen({ host: '127.0.0.1', port: 0 })
   const client = fork(join(__dirname, 'transfer.js'), [origin, '/memory', '/file', '/memory'])
-  const [[transfers]] = await Promise.all([once(client, 'message'), once(client, 'exit')]) as [[Transfer[]], unknown]
+  const ended = once(client, 'exit')
+  const message = await Promise.race([once(client, 'message'), ended.then(() => undefined)]) as [Transfer[]] | undefined
+  const [code] = await ended
   await app.close()
+  if (message === undefined) throw new Error(`the client has ended with ${code}, and no result`)
+  const [transfers] = message
   return transfers.map((transfer, index) => ({ ...transfer, ...replies[index]! }))
 }
 

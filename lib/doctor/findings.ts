@@ -74,7 +74,8 @@ function moduleOf ({ module, container, kernel, support }: Facts): Finding {
   // What the probe has seen is worth more than what files say.
   if (module === 'loaded' || support.available) return { level: 'ok', subject, state: 'loaded' }
   if (module === 'unknown' && support.reason !== 'kernel-module-missing') {
-    return { level: 'unknown', subject, state: 'unknown until the addon loads' }
+    // A network namespace of its own hides tcp_available_ulp.
+    return { level: 'unknown', subject, state: support.reason === 'kernel-refused' ? 'cannot be seen from here' : 'unknown until the addon loads' }
   }
   if (!isSince(kernel, 4, 13)) {
     return { level: 'fail', subject, state: 'missing', cause: `kernel TLS came with Linux 4.13, and this is ${kernel} (gVisor calls itself 4.4)`, remedy: 'a newer kernel' }

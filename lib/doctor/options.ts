@@ -2,10 +2,11 @@ import { parseArgs } from 'node:util'
 
 export const USAGE = `usage: npx fastify-ktls
          says what this machine can do, and of what it cannot, why and what helps;
-         exit code 0 where kernel TLS is available, 1 where it is not
+         exit code 0 where kernel TLS is available, 1 where it is not, 2 where the
+         arguments are wrong
 
        npx fastify-ktls bench [FILE] [--seconds N]
-         downloads FILE (a temporary one of 100 MB unless given) over HTTPS on the
+         downloads FILE (unless given a temporary one of 100 MB, here) over HTTPS on the
          loopback interface, by turns from Fastify as it is and with the plugin, N
          seconds in all (10), and shows throughput and processor time of both
 

@@ -1,4 +1,4 @@
-import { copyFileSync, readFileSync, writeFileSync } from 'node:fs'
+import { copyFileSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { runInNewContext } from 'node:vm'
 import t from 'tap'
@@ -22,6 +22,12 @@ const CLI = join(__dirname, '../vm/cli.js')
 
 /** The README's command for a certificate. */
 const OPENSSL = commands().find(command => command.startsWith('openssl '))!
+
+/** The README's commands before and after its application is started. */
+const QUICK_START = {
+  prepare: ['mkdir -p files && head -c 30000000 /dev/urandom > files/large.bin', OPENSSL],
+  use: ['curl --cacert cert.pem --output /dev/null https://localhost:8443/large.bin', 'curl --cacert cert.pem https://localhost:8443/stats']
+}
 
 /** An empty project in which the package has been installed, with no script run. */
 let folder: string
@@ -81,7 +87,7 @@ t.test("the README's blocks are known, so that each new one finds its test", t =
     // Done above with the tarball; what the doctor says without it, in fallback/doctor.
     'npm install fastify-ktls fastify @fastify/static', 'sudo modprobe tls',
     'npm install --save-dev node-gyp node-addon-api', 'node node_modules/fastify-ktls/native/build.js',
-    OPENSSL, 'curl --cacert cert.pem --output /dev/null https://localhost:8443/large.bin',
+    ...QUICK_START.prepare, 'node app.js', ...QUICK_START.use,
     'npm install && npm start', 'npm install && npm test',
     'npx fastify-ktls', 'npx fastify-ktls bench FILE',
     'npm run bench', 'npm run bench -- --workload "10 MB"'
@@ -115,6 +121,17 @@ t.test('the application of the README, through the kernel', async t => {
   t.match(metrics, /^fastify_ktls_replies_total\{path="sendfile"\} 2$/m)
   const shown = runInNewContext(`(${blockWith('connections: { seen')})`) as typeof stats
   t.strictSame(keysOf({ ...shown, fallbacks: null }), keysOf({ ...stats, fallbacks: null }))
+})
+
+t.test('the quick start as it is written, through the kernel', async t => {
+  const empty = join(folder, 'quick-start')
+  mkdirSync(empty)
+  writeFileSync(join(empty, 'app.js'), blockWith('fastify.listen('))
+  for (const command of QUICK_START.prepare) await run('sh', ['-c', command], { cwd: empty })
+  const printed = await run(process.execPath, [CLI, '--kernel', '6.12', '--timeout', '240', '--', 'env', '--chdir', empty, 'NO_PROXY=*', await nodeBinary(24), join(__dirname, 'quick-start.js'), ...QUICK_START.use])
+  const stats = JSON.parse(printed.trim().split('\n').at(-1)!) as ReadmeOutcome['stats']
+  t.match(stats, { connections: { promoted: 1 }, replies: { sendfile: 1 }, bytes: { sendfile: 30_000_000 } })
+  t.ok(stats.kernel!.promoted.software >= 1)
 })
 
 t.test('the doctor says what the README shows', async t => {

@@ -30,7 +30,7 @@ export function composeProgram (folder: string): string {
   const events = blockWith("require('node:diagnostics_channel')")
   const metrics = blockWith('collectKtlsMetrics(')
   return blockWith('fastify.listen(')
-    .replace("'/srv/files'", () => JSON.stringify(folder))
+    .replace("path.resolve('files')", () => JSON.stringify(folder))
     .replace('port: 8443', 'port: 0')
     .replace(/^(?=fastify\.listen)/m, () => `${events}${metrics}`)
 }

@@ -69,6 +69,7 @@ t.test('cause and remedy of what a machine cannot do', async t => {
     ['a kernel from before kernel TLS', facts({ module: 'unknown', kernel: '4.4.0' }, MISSING), 'module tls', { level: 'fail', cause: /4\.13.*gVisor/, remedy: /newer kernel/ }],
     ['a refusal', facts({}, { available: false, reason: 'kernel-refused', detail: 'EPERM' }), 'probe', { level: 'fail', cause: /^EPERM$/, remedy: /SELinux/ }],
     ['a refusal in a container', facts({ container: 'Docker' }, { available: false, reason: 'kernel-refused', detail: 'EPERM' }), 'probe', { level: 'fail', remedy: /container's seccomp/ }],
+    ['a refusal, and the module cannot be seen', facts({ module: 'unknown' }, { available: false, reason: 'kernel-refused', detail: 'EPERM' }), 'module tls', { level: 'unknown' }],
     ['a cipher is missing', facts({ kernel: '5.10.250' }, { versions: { 'TLSv1.2': all, 'TLSv1.3': { ...all, 'chacha20-poly1305': false } } }), 'ciphers', { level: 'warn', cause: /5\.11/, remedy: /5\.11/ }],
     ['no probe', facts({ module: 'on-disk' }, MISSING), 'ciphers', { level: 'unknown' }],
     ['a kernel too old to rekey', facts({ kernel: '6.13.12' }, { rekey: false }), 'key updates', { level: 'warn', cause: /6\.13\.12 is older than 6\.14/, remedy: /6\.14/ }],

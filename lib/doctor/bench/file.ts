@@ -1,6 +1,5 @@
 import { createHash, randomBytes } from 'node:crypto'
 import { closeSync, createReadStream, mkdtempSync, openSync, rmSync, statSync, writeSync } from 'node:fs'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { pipeline } from 'node:stream/promises'
 
@@ -8,9 +7,13 @@ import { pipeline } from 'node:stream/promises'
 const SIZE = 100_000_000
 const BLOCK = 1_000_000
 
-/** A file of 100 MB, removed when the process ends. Throws what the file system does. */
+/**
+ * A file of 100 MB in the working directory, removed when the process ends: the system's
+ * folder for such files is often a tmpfs, whose pages the kernel does not tell of. Throws
+ * what the file system does.
+ */
 export function temporaryFile (): string {
-  const folder = mkdtempSync(join(tmpdir(), 'fastify-ktls-'))
+  const folder = mkdtempSync(join(process.cwd(), '.fastify-ktls-'))
   process.once('exit', () => { rmSync(folder, { recursive: true, force: true }) })
   const path = join(folder, '100MB.bin')
   const block = randomBytes(BLOCK)
