@@ -133,7 +133,10 @@ declare namespace fastifyKtls {
   }
 
   export interface Stats {
-    /** TLS connections: ever accepted, ever promoted to the kernel, open now. */
+    /**
+     * TLS connections: ever accepted, ever promoted to the kernel, open now. Only where
+     * kernel TLS is available, like `bytes`: elsewhere connections are left alone.
+     */
     readonly connections: { readonly seen: number, readonly promoted: number, readonly open: number }
     /**
      * Transmit keys of promoted connections: changed in the kernel; due for a

@@ -5,7 +5,7 @@ import type { FastifyInstance } from 'fastify'
 import { sourceFolder } from '../sources'
 import { Load } from './load'
 import { Watch } from './watch'
-import type { Mode } from './watch'
+import type { Settings } from './watch'
 
 export interface DashboardOptions {
   /** The folder that is served below `/files/`. */
@@ -14,16 +14,10 @@ export interface DashboardOptions {
   readonly large: string
 }
 
-interface Settings {
-  readonly mode: Mode
-  readonly load: boolean
-}
-
 /** A page that shows connections and event loop, and switches between the plugin's way and the default one. */
 export function dashboard (app: FastifyInstance<Server>, { files, large }: DashboardOptions): void {
   const watch = new Watch(app)
   const load = new Load()
-  let settings: Settings = { mode: 'kernel', load: false }
   app.addHook('onClose', async () => load.end())
 
   // The same files, as they would go without the plugin.
@@ -36,7 +30,7 @@ export function dashboard (app: FastifyInstance<Server>, { files, large }: Dashb
   app.get<{ Querystring: { after: number } }>('/dashboard/state', {
     schema: { querystring: { type: 'object', properties: { after: { type: 'integer', default: -1 } } } }
   }, async request => ({
-    ...settings,
+    ...watch.settings,
     samples: watch.samples(request.query.after),
     connections: watch.connections(request.raw.socket as TLSSocket),
     stats: app.ktls.stats(),
@@ -51,12 +45,11 @@ export function dashboard (app: FastifyInstance<Server>, { files, large }: Dashb
       }
     }
   }, async ({ body }) => {
-    settings = { ...settings, ...body }
-    const { mode, load: running } = settings
-    watch.mode = mode
+    watch.settings = { ...watch.settings, ...body }
+    const { mode, load: running } = watch.settings
     const { port } = app.server.address() as AddressInfo
     const folder = mode === 'kernel' ? 'files' : 'default'
     load.download(running ? `https://127.0.0.1:${port}/${folder}/${large}` : null)
-    return settings
+    return watch.settings
   })
 }

@@ -8,11 +8,19 @@ import type { ChannelMessages, FallbackReason, Path } from 'fastify-ktls'
 /** By which way files go: the plugin's, or Node's as without it. */
 export type Mode = 'kernel' | 'default'
 
+export interface Settings {
+  readonly mode: Mode
+  /** Whether clients download all the time. */
+  readonly load: boolean
+}
+
 /** What happened in one period of the event loop. */
 export interface Sample {
   /** Counts up from 0. */
   readonly number: number
   readonly mode: Mode
+  /** Whether it was taken under load, and not in the first seconds of it, which belong to the handshakes. */
+  readonly steady: boolean
   /** Milliseconds by which a timer was late, on average. */
   readonly delay: number
   /** The share of time in which the loop was at work, 0 to 1. */
@@ -42,6 +50,9 @@ export interface LiveConnection {
 const PERIOD = 250
 const RESOLUTION = 10
 
+/** Samples of four seconds. */
+const UNSTEADY = 16
+
 /** Two minutes of them. */
 const KEPT = 480
 
@@ -54,7 +65,10 @@ interface Known {
 
 /** What can be seen of an application's connections and its event loop, by public interfaces alone. */
 export class Watch {
-  mode: Mode = 'kernel'
+  #settings: Settings = { mode: 'kernel', load: false }
+  /** How many samples there have been, and had been when the settings changed. */
+  #taken = 0
+  #changedAt = 0
   readonly #app: FastifyInstance<Server>
   readonly #connections = new Map<TLSSocket, Known>()
   readonly #samples: Sample[] = []
@@ -95,6 +109,15 @@ export class Watch {
     })
   }
 
+  get settings (): Settings {
+    return this.#settings
+  }
+
+  set settings (settings: Settings) {
+    this.#settings = settings
+    this.#changedAt = this.#taken
+  }
+
   /** Those after the one of that number. */
   samples (after: number): Sample[] {
     return this.#samples.filter(({ number }) => number > after)
@@ -124,16 +147,17 @@ export class Watch {
     const histogram = monitorEventLoopDelay({ resolution: RESOLUTION })
     histogram.enable()
     let [last, sent, utilization] = [performance.now(), this.#sent(), performance.eventLoopUtilization()]
-    let number = 0
     const timer = setInterval(() => {
       const [now, sentNow, utilizationNow] = [performance.now(), this.#sent(), performance.eventLoopUtilization()]
       this.#samples.push({
-        number: number++,
-        mode: this.mode,
+        number: this.#taken,
+        mode: this.#settings.mode,
+        steady: this.#settings.load && this.#taken >= this.#changedAt + UNSTEADY,
         delay: Math.max(histogram.mean / 1e6 - RESOLUTION, 0) || 0,
         busy: performance.eventLoopUtilization(utilizationNow, utilization).utilization,
         rate: (sentNow - sent) / (now - last) * 1000
       })
+      this.#taken++
       if (this.#samples.length > KEPT) this.#samples.shift()
       histogram.reset()
       ;[last, sent, utilization] = [now, sentNow, utilizationNow]
