@@ -118,8 +118,6 @@ function load (): LoadResult {
   return { binding: addon }
 }
 
-const BUILD = '"npm install --save-dev node-gyp node-addon-api", then "node node_modules/fastify-ktls/native/build.js"'
-
 /** The addon, or why there is none and what helps. */
 function requireAddon (): Addon | { readonly problem: string, readonly remedy: string } {
   let problem = `none was built here, and the package has none for ${process.arch}`
@@ -134,5 +132,5 @@ function requireAddon (): Addon | { readonly problem: string, readonly remedy: s
       if (code !== 'MODULE_NOT_FOUND') problem = message.split('\n', 1)[0]!
     }
   }
-  return { problem, remedy: `build it: ${BUILD}` }
+  return { problem, remedy: 'build it: "npm install --save-dev node-gyp node-addon-api", then "node node_modules/fastify-ktls/native/build.js"' }
 }

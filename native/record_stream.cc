@@ -8,6 +8,7 @@ namespace {
 
 constexpr size_t kMaxPlaintext = 16384;
 constexpr size_t kPage = 4096;
+constexpr std::chrono::seconds kStallTimeout{30};
 
 // As often the figures are asked for again before the wait for them is given up.
 constexpr int kMaxUnreadable = 8;
@@ -36,6 +37,16 @@ void RecordStream::Close() {
 uint64_t RecordStream::Closed(Balance balance) { return closed[balance]; }
 
 void RecordStream::LimitRecords(uint64_t limit) { record_limit = limit; }
+
+bool RecordStream::IsWritable() const {
+  pollfd socket = {fd(), POLLOUT, 0};
+  return sys.poll(&socket, 1, 0) != 0;
+}
+
+bool RecordStream::IsOver() const {
+  pollfd socket = {fd(), 0, 0};
+  return sys.poll(&socket, 1, 0) > 0 && (socket.revents & (POLLHUP | POLLERR)) == POLLHUP;
+}
 
 void RecordStream::Count(std::atomic<uint64_t>* counter, ssize_t sent) {
   if (sent <= 0) return;
@@ -136,6 +147,19 @@ bool RecordStream::IsInTcp(uint64_t not_owed) {
   else
     balance_ = got >= taken - not_owed ? kOwed : kLess;
   return balance_ != kLess;
+}
+
+bool RecordStream::HasStalled() {
+  int error = 0;
+  socklen_t length = sizeof(error);
+  if (sys.getsockopt(fd(), SOL_SOCKET, SO_ERROR, &error, &length) == 0 && error != 0) return true;
+  const int64_t in_tcp = BytesInTcp(fd());
+  const auto now = std::chrono::steady_clock::now();
+  if (in_tcp != stalled_bytes_) {
+    stalled_bytes_ = in_tcp;
+    stalled_at_ = now + kStallTimeout;
+  }
+  return now >= stalled_at_;
 }
 
 }  // namespace fastify_ktls

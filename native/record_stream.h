@@ -5,6 +5,7 @@
 #define FASTIFY_KTLS_RECORD_STREAM_H_
 
 #include <atomic>
+#include <chrono>
 #include <cstdint>
 #include <memory>
 
@@ -34,6 +35,14 @@ class RecordStream {
   uint64_t data_bytes() const { return data_bytes_.load(std::memory_order_relaxed); }
   uint64_t file_bytes() const { return file_bytes_.load(std::memory_order_relaxed); }
 
+  // Whether the socket says that it would take something.
+  bool IsWritable() const;
+  // Whether TCP has ended both ways, with no error left to tell of it: then kernel TLS
+  // takes and encrypts all that it is given. It reports what it has taken, and the EPIPE
+  // of TCP, which a client leaves that had ended its side before, only where that is
+  // nothing (sk_stream_error() forgets it). Another error is the next call's to tell.
+  bool IsOver() const;
+
   // Bytes taken, which may be fewer, or a negative errno; of a file 0 at its end.
   ssize_t SendData(const void* data, size_t length, bool more);
   ssize_t SendFile(int file, int64_t offset, size_t length);
@@ -60,6 +69,11 @@ class RecordStream {
   // `not_owed` bytes of plaintext, or the connection is over, or nobody can tell.
   bool IsInTcp(uint64_t not_owed);
 
+  // Whether TCP has failed, or stood still for 30 seconds since this was first asked:
+  // as long a destroyed connection may keep its descriptor for bytes that were
+  // reported written and wait for room in TCP.
+  bool HasStalled();
+
   // What TCP had of a stream when IsInTcp() was last asked: the records of all
   // that the kernel has taken, to the byte; all that was owed; less than that;
   // or more, which somebody must have sent past the kernel.
@@ -82,6 +96,8 @@ class RecordStream {
   uint64_t earlier_records_ = 0;  // sealed under keys before the present one
   uint64_t at_most_;              // upper bound of the present key's sequence
   Balance balance_ = kUnknown;
+  int64_t stalled_bytes_ = -1;                        // what TCP had when HasStalled() saw it move
+  std::chrono::steady_clock::time_point stalled_at_;  // when it counts as stalled
   int unreadable_ = 0;  // how often in turn the figures could not be read
 };
 

@@ -178,7 +178,7 @@ void Sender::Turn(uint64_t id) {
       MakeReady(id);
       break;
     case TransmitQueue::Progress::kBlocked:
-      if (!HasMoved(*queue, &queue->sender_state().blocked_at) && queue->IsWritable())
+      if (!HasMoved(*queue, &queue->sender_state().blocked_at) && queue->stream().IsWritable())
         WaitForTimer(*queue, true);
       else
         WaitUntilWritable(*queue);

@@ -10,12 +10,6 @@ namespace fastify_ktls {
 
 namespace {
 
-using Clock = std::chrono::steady_clock;
-
-// How long a destroyed connection may keep its descriptor without progress
-// while bytes that were reported written still wait for room in TCP.
-constexpr std::chrono::seconds kLingerTimeout{30};
-
 std::atomic<uint64_t> next_id{1};
 
 }  // namespace
@@ -208,7 +202,7 @@ TransmitQueue::Progress TransmitQueue::Work(uint64_t budget, Owner worker, bool 
         break;
     }
     if (progress == Progress::kBlocked && ending_) {
-      if (!LingerIsOver()) return Progress::kDraining;
+      if (!stream_.HasStalled()) return Progress::kDraining;
       control_.reset();
       progress = Progress::kIdle;
     }
@@ -222,7 +216,7 @@ TransmitQueue::Progress TransmitQueue::Work(uint64_t budget, Owner worker, bool 
 TransmitQueue::Progress TransmitQueue::WorkRecord(std::unique_ptr<TransmitItem>* item) {
   const bool is_key_update = (*item)->kind == TransmitItem::Kind::kKeyUpdate;
   const bool lost = ending_ && (is_key_update || stream_.may_be_open());
-  if (closing_ || lost) {
+  if (closing_ || shut_down_ || lost) {
     item->reset();
     return Progress::kIdle;
   }
@@ -315,14 +309,9 @@ TransmitQueue::Progress TransmitQueue::MayReadFile(TransmitItem* item, uint64_t 
   if (patient_ || end <= item->cached_until) return Progress::kIdle;
   if (worker_ == Owner::kCaller) return Progress::kNeedsSender;
   if (!IsCached(item->file.get(), item->offset, length))
-    return IsWritable() ? Progress::kCold : Progress::kBlocked;
+    return stream_.IsWritable() ? Progress::kCold : Progress::kBlocked;
   item->cached_until = end;
   return Progress::kIdle;
-}
-
-bool TransmitQueue::IsWritable() const {
-  pollfd socket = {stream_.fd(), POLLOUT, 0};
-  return sys.poll(&socket, 1, 0) != 0;
 }
 
 TransmitQueue::Progress TransmitQueue::ShutDown() {
@@ -335,7 +324,8 @@ TransmitQueue::Progress TransmitQueue::ShutDown() {
 
 TransmitQueue::Progress TransmitQueue::FinishAborted() {
   current_.reset();
-  if (!shut_down_ && !stream_.IsInTcp(unreported_) && !LingerIsOver()) return Progress::kDraining;
+  if (!shut_down_ && !stream_.IsInTcp(unreported_) && !stream_.HasStalled())
+    return Progress::kDraining;
   sender_.Forget(*this);
   sender_.Leave();
   stream_.Close();
@@ -355,16 +345,7 @@ bool TransmitQueue::Took(TransmitItem* item, uint64_t bytes, uint64_t* budget) {
   item->remaining -= bytes;
   *budget -= bytes;
   unreported_ += bytes;
-  return item->remaining == 0 || !IsOver();
-}
-
-// Whether TCP has ended both ways, with no error left to tell of it: then kernel TLS
-// takes and encrypts all that it is given. It reports what it has taken, and the EPIPE
-// of TCP, which a client leaves that had ended its side before, only where that is
-// nothing (sk_stream_error() forgets it). Another error is the next call's to tell.
-bool TransmitQueue::IsOver() const {
-  pollfd socket = {stream_.fd(), 0, 0};
-  return sys.poll(&socket, 1, 0) > 0 && (socket.revents & (POLLHUP | POLLERR)) == POLLHUP;
+  return item->remaining == 0 || !stream_.IsOver();
 }
 
 void TransmitQueue::Finish() {
@@ -396,20 +377,6 @@ void TransmitQueue::Settle(Outcome outcome) {
   } else if (const auto listener = Listener()) {
     listener->OnSettled(id_, outcome);
   }
-}
-
-bool TransmitQueue::LingerIsOver() {
-  int error = 0;
-  socklen_t length = sizeof(error);
-  if (sys.getsockopt(stream_.fd(), SOL_SOCKET, SO_ERROR, &error, &length) == 0 && error != 0)
-    return true;
-  const int64_t in_tcp = BytesInTcp(stream_.fd());
-  const Clock::time_point now = Clock::now();
-  if (in_tcp != lingering_bytes_) {
-    lingering_bytes_ = in_tcp;
-    linger_until_ = now + kLingerTimeout;
-  }
-  return now >= linger_until_;
 }
 
 }  // namespace fastify_ktls

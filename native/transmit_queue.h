@@ -93,8 +93,6 @@ class TransmitQueue : public std::enable_shared_from_this<TransmitQueue> {
 
   // False when the queue is not the sender's any more.
   bool OwnedBySender();
-  // Whether the socket says that it would take something.
-  bool IsWritable() const;
   // Works off at most `budget` bytes. Where `patient`, it waits for the disk.
   Progress WorkAsSender(uint64_t budget, bool patient = false);
   // The next to work is a reader.
@@ -134,12 +132,10 @@ class TransmitQueue : public std::enable_shared_from_this<TransmitQueue> {
   Progress FinishAborted();
   void ChangeKey();
   bool Took(TransmitItem* item, uint64_t bytes, uint64_t* budget);
-  bool IsOver() const;
   void Finish();
   Progress Fail(int error, const char* call);
   void Settle(Outcome outcome);
   std::shared_ptr<TransmitListener> Listener();
-  bool LingerIsOver();
   void HandToSender();
 
   const uint64_t id_;
@@ -160,14 +156,12 @@ class TransmitQueue : public std::enable_shared_from_this<TransmitQueue> {
   std::unique_ptr<TransmitItem> control_;
   bool ending_ = false;      // aborted_, as the owner has seen it
   uint64_t unreported_ = 0;  // bytes taken of an operation that has not ended
-  bool closing_ = false;     // close_notify is sent, and the last record (RFC 8446 6.1)
+  bool closing_ = false;     // close_notify is sent: no record may follow (RFC 8446 6.1)
   bool shut_down_ = false;
   Owner worker_ = Owner::kNobody;  // who is at work, or was last
   bool patient_ = false;
   bool inline_settled_ = false;
   Outcome inline_outcome_;
-  int64_t lingering_bytes_ = -1;
-  std::chrono::steady_clock::time_point linger_until_;
   SenderState sender_state_;
 };
 

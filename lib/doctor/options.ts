@@ -6,7 +6,7 @@ export const USAGE = `usage: npx fastify-ktls
          arguments are wrong
 
        npx fastify-ktls bench [FILE] [--seconds N]
-         downloads FILE (unless given a temporary one of 100 MB, here) over HTTPS on the
+         downloads FILE (by default 100 MB made in the working directory) over HTTPS on the
          loopback interface, by turns from Fastify as it is and with the plugin, N
          seconds in all (10), and shows throughput and processor time of both
 

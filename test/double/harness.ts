@@ -101,7 +101,7 @@ export interface Negotiation {
   readonly cipher: string
 }
 
-/** A server that closes after its only connection, which it then has of it. */
+/** A server for one connection, which `accept` waits for. */
 export async function listen ({ version, cipher }: Negotiation): Promise<{ port: number, accept: () => Promise<Omit<Connection, 'client'>> }> {
   const { key, cert } = await certificate()
   const server = tls.createServer({

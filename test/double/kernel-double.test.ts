@@ -139,22 +139,26 @@ t.test('operations queue up in order behind a client that does not read', async 
   await destroy(connection)
 })
 
-t.test('no key is changed after close_notify', async t => {
-  const { port, accept } = await listen(TLS13)
-  const [client, connection] = await Promise.all([connectRecords(port), accept()])
-  const { server, session } = connection
-  const transmitter = await promote(connection, true)
-  if (!('send' in transmitter)) throw new Error(transmitter.refusal)
-  session.closeNotify()
-  await client.until(() => client.alerts.length === 1)
-  client.updateKey(true)
-  client.sendCorrupt()
-  await once(server, 'error')
-  await settled(transmitter, transmitter.shutdown())
-  await client.until(() => client.ended)
-  t.strictSame([client.keyUpdates, client.alerts], [0, [[1, 0]]])
-  await closed(transmitter)
-})
+for (const [end, alerts] of [['close_notify', [[1, 0]]], ['a shutdown without it', []]] as const) {
+  t.test(`no key is changed after ${end}`, async t => {
+    const { port, accept } = await listen(TLS13)
+    const [client, connection] = await Promise.all([connectRecords(port), accept()])
+    const { server, session } = connection
+    const transmitter = await promote(connection, true)
+    if (!('send' in transmitter)) throw new Error(transmitter.refusal)
+    if (alerts.length > 0) session.closeNotify()
+    else await settled(transmitter, transmitter.shutdown())
+    await client.until(() => client.alerts.length === alerts.length)
+    client.updateKey(true)
+    client.tcp.end()
+    await once(server.resume(), 'end')
+    t.equal(transmitter.send([Buffer.alloc(0)]), true, 'nothing has failed')
+    if (alerts.length > 0) await settled(transmitter, transmitter.shutdown())
+    await client.until(() => client.ended)
+    t.strictSame([client.keyUpdates, client.alerts], [0, alerts])
+    await closed(transmitter)
+  })
+}
 
 t.test('an empty write makes no record', async t => {
   const connection = await connectPromoted(TLS13)

@@ -9,11 +9,11 @@ import { run } from '../vm/run'
 
 async function main (commands: readonly string[]): Promise<void> {
   const app = spawn(process.execPath, ['app.js'], { stdio: ['ignore', 'pipe', 'inherit'] })
+  const ended = once(app, 'exit')
   try {
     for await (const line of createInterface(app.stdout)) if (line.includes('Server listening')) break
     for (const command of commands) process.stdout.write(await run('sh', ['-c', command]))
   } finally {
-    const ended = once(app, 'exit')
     app.kill()
     await ended
   }
