@@ -8,7 +8,7 @@ import type { Binding } from './binding'
 import { publishAborted, publishFinished, publishStarted } from './channels'
 import { FST_KTLS_STREAM_CONSUMED } from './errors'
 import type { Connection } from './connections'
-import { fileDescriptorOf, hasTrailers, requestedRange } from './internals'
+import { fileDescriptorOf, hasTrailers, requestedRange, takeDescriptor } from './internals'
 import type { Promoter } from './promotion'
 import { endsAsNodeDoes, rangeWithin, refuseLength, refuseResponse, refuseStream, writesAsNodeDoes } from './routing'
 import type { ByteRange } from './routing'
@@ -52,14 +52,16 @@ function pipe<T extends NodeJS.WritableStream> (this: fs.ReadStream, destination
   return destination
 }
 
+function readNothing (this: fs.ReadStream): void {
+  this.push(null)
+}
+
 class FileReply {
   readonly #stream: fs.ReadStream
   readonly #reply: FastifyReply
   readonly #response: ServerResponse
   readonly #context: FileReplyContext
   readonly #options: PipeOptions | undefined
-  /** Our duplicate of the stream's descriptor, until the kernel's queue owns it. */
-  #fd: number | undefined
   /** Nobody had read from the stream, and nobody should until the decision. */
   #held = false
 
@@ -133,15 +135,13 @@ class FileReply {
     const range = rangeWithin(size, start, end)
     const refusal = this.#refuseLength(range)
     if (refusal !== undefined) return this.#fallBack(refusal)
-    if (range.length < this.#context.minSize) return this.#sendSmall(fd, range)
-    const duplicate = this.#context.binding.duplicate(fd)
-    if (duplicate < 0) return this.#fallBack('no-resources')
-    this.#fd = duplicate
-    this.#tryToRead(range)
+    if (range.length < this.#context.minSize) return this.#sendSmall(fd, size, range)
+    if (range.length === 0 || this.#context.binding.isCached(fd, range.offset)) return this.#promote(range)
+    this.#tryToRead(fd, range)
   }
 
   /** Head and body in one write: for so few bytes the stream costs more than they do. */
-  #sendSmall (fd: number, { offset, length }: ByteRange): void {
+  #sendSmall (fd: number, size: number, { offset, length }: ByteRange): void {
     if (length > MAX_AT_ONCE) return this.#fallBack('too-small')
     const late = this.#refuseLate()
     if (late !== undefined) return this.#fallBack(late)
@@ -156,19 +156,27 @@ class FileReply {
       return this.#fail(error)
     }
     this.#endStream()
+    // What the page cache answers for has no close(2) that waits, as FUSE has; but the
+    // last one frees the blocks of a file that was deleted.
+    if (size > MAX_AT_ONCE) return
+    const taken = takeDescriptor(this.#stream)
+    if (taken !== undefined) fs.closeSync(taken)
   }
 
   /**
    * An error of the disk is still an ordinary error reply now. Later it would
    * cut the connection, for the head goes to the kernel with the first bytes.
+   * By a duplicate: the stream may be closed meanwhile.
    */
-  #tryToRead (range: ByteRange): void {
-    const wanted = Math.min(1, range.length)
-    if (wanted === 0 || this.#context.binding.isCached(this.#fd!, range.offset)) return this.#promote(range)
-    fs.read(this.#fd!, Buffer.alloc(1), 0, wanted, range.offset, (error, bytesRead) => {
-      if (this.#isOver()) return this.#leave()
-      if (error !== null || bytesRead < wanted) return this.#fallBack('file-unreadable')
-      this.#promote(range)
+  #tryToRead (fd: number, range: ByteRange): void {
+    const duplicate = this.#context.binding.duplicate(fd)
+    if (duplicate < 0) return this.#fallBack('no-resources')
+    fs.read(duplicate, Buffer.alloc(1), 0, 1, range.offset, (error, bytesRead) => {
+      fs.close(duplicate, () => {
+        if (this.#isOver()) return this.#leave()
+        if (error !== null || bytesRead < 1) return this.#fallBack('file-unreadable')
+        this.#promote(range)
+      })
     })
   }
 
@@ -204,8 +212,10 @@ class FileReply {
   }
 
   #writeFile (socket: TLSSocket, range: ByteRange): void {
-    const fd = this.#fd!
-    this.#fd = undefined
+    const fd = takeDescriptor(this.#stream) ?? this.#context.binding.duplicate(fileDescriptorOf(this.#stream)!)
+    if (fd < 0) return this.#fallBack('no-resources')
+    // Who reads from the stream from now on finds its end.
+    this.#stream._read = readNothing
     this.#context.decided(null)
     const { request } = this.#reply
     const transmit = this.#context.connection.transmit!
@@ -226,8 +236,7 @@ class FileReply {
       return
     }
     if (socket.destroyed || this.#response.destroyed || this.#response.writableEnded) return
-    // Unless somebody has begun to read from it, or has read it out.
-    if (refuseStream(this.#stream, true) === undefined) this.#endStream()
+    this.#endStream()
     this.#response.end()
   }
 
@@ -242,7 +251,6 @@ class FileReply {
   }
 
   #fallBack (reason: FallbackReason): void {
-    this.#release()
     this.#context.decided(reason)
     if (this.#stream.bytesRead > this.#stream.readableLength && this.#held) {
       this.#stream.destroy(new FST_KTLS_STREAM_CONSUMED())
@@ -253,7 +261,6 @@ class FileReply {
 
   /** The head cannot be written. Fastify has an error reply for it. */
   #fail (error: unknown): void {
-    this.#release()
     this.#stream.destroy(error as Error)
   }
 
@@ -261,20 +268,13 @@ class FileReply {
     return this.#stream.destroyed || this.#response.destroyed || this.#response.writableEnded
   }
 
-  /** Fastify has seen the end of the stream or the response, and does the rest. */
+  /** Fastify has seen the end of the stream or the response, and does the rest, but for one case. */
   #leave (): void {
-    this.#release()
-    // But a stream that somebody else has read to its end is no error to Fastify,
+    // A stream that somebody else has read to its end is no error to Fastify,
     // and the client would wait for ever.
     if (this.#stream.readableEnded && !this.#response.writableEnded) {
       this.#reply.log.warn({ err: new FST_KTLS_STREAM_CONSUMED() }, 'fastify-ktls: nothing is left to send')
       this.#response.destroy()
     }
-  }
-
-  #release (): void {
-    if (this.#fd === undefined) return
-    fs.close(this.#fd)
-    this.#fd = undefined
   }
 }

@@ -7,6 +7,7 @@ import type { ServerResponse } from 'node:http'
 import { Socket } from 'node:net'
 import type { Server } from 'node:net'
 import type { TLSSocket } from 'node:tls'
+import { isMainThread } from 'node:worker_threads'
 
 interface InternalSocket {
   /** The TCP socket below a TLSSocket. */
@@ -82,6 +83,8 @@ export function bufferedChunks (socket: Socket): NonNullable<InternalSocket['wri
 
 interface InternalReadStream {
   fd: number | null
+  /** Whether the stream closes its descriptor. */
+  autoClose: boolean
   /** What was opened, and with which flags; both absent on a stream over a given `fd`. */
   flags?: string
   start?: number
@@ -93,6 +96,19 @@ interface InternalReadStream {
 /** A file stream's descriptor, null before it is open. */
 export function fileDescriptorOf (stream: fs.ReadStream): number | null {
   return (stream as unknown as InternalReadStream).fd
+}
+
+/**
+ * Takes the descriptor from a stream that has opened it and would close it, as the
+ * stream's own close does. Not in a worker: when that ends, Node closes by number
+ * all that `fs` has opened there and not closed (`trackUnmanagedFds`).
+ */
+export function takeDescriptor (stream: fs.ReadStream): number | undefined {
+  const internal = stream as unknown as InternalReadStream
+  const { fd, autoClose, flags } = internal
+  if (!isMainThread || !autoClose || flags === undefined || fd === null) return undefined
+  internal.fd = null
+  return fd
 }
 
 /** Whether the stream was made over a descriptor and reads from its own position. */
