@@ -24,6 +24,9 @@ export interface Transmitter {
   shutdown (): boolean | Failure
   /** `true`: closed; `false`: closes when nothing reported as written can be lost. */
   abort (): boolean
+  /** Keeps the event loop alive, as a write of libuv's would, until as many calls of `unref`. */
+  ref (): void
+  unref (): void
 }
 
 /** One server-side SSL object (native/session.h). */
@@ -71,6 +74,13 @@ export interface Binding {
   discard (): void
   /** A new descriptor with close-on-exec, or a negative errno. */
   duplicate (fd: number): number
+  /** Closes what `duplicate` gave, in libuv's pool. In a worker `fs` would warn of a descriptor that it has not opened. */
+  close (fd: number): void
+  /**
+   * Reads a file's byte in libuv's pool, by a descriptor of its own, as `fd` may be closed meanwhile, and tells
+   * whether it could. False: no descriptor is left, and `done` is not called.
+   */
+  tryToRead (fd: number, offset: number, done: (readable: boolean) => void): boolean
   /** Bytes of a regular file with blocks on a disk; -1: it is something else, or cannot be known without waiting. */
   sizeOf (fd: number): number
   /** Whether a file's byte is known to be readable without waiting for the disk. */
@@ -118,6 +128,11 @@ function load (): LoadResult {
   return { binding: addon }
 }
 
+/** Node gives one code for both options that refuse addons; without the first there is no `process.permission`. */
+function remedyOfRefusal (): string {
+  return (process.permission as unknown) === undefined ? 'start Node without --no-addons' : 'start Node with --allow-addons'
+}
+
 /** The addon, or why there is none and what helps. */
 function requireAddon (): Addon | { readonly problem: string, readonly remedy: string } {
   let problem = `none was built here, and the package has none for ${process.arch}`
@@ -127,7 +142,7 @@ function requireAddon (): Addon | { readonly problem: string, readonly remedy: s
       return require(join(__dirname, '../../native', file))
     } catch (error) {
       const { code, message } = error as NodeJS.ErrnoException
-      if (code === 'ERR_DLOPEN_DISABLED') return { problem: message, remedy: 'start Node with --allow-addons' }
+      if (code === 'ERR_DLOPEN_DISABLED') return { problem: message, remedy: remedyOfRefusal() }
       // Node lists the whole chain of modules below the first line.
       if (code !== 'MODULE_NOT_FOUND') problem = message.split('\n', 1)[0]!
     }

@@ -70,6 +70,8 @@ export class Connection {
    * tells a response that never gets its turn nothing of the connection's end.
    */
   awaitTurn (stream: ReadStream, response: ServerResponse, onTurn: () => void): void {
+    // Not before 'close', with which the request becomes one that was aborted.
+    if (this.#socket!.closed) return process.nextTick(() => stream.destroy())
     this.#awaitingTurn.add(stream)
     this.#holdInput()
     response.once('socket', () => {
@@ -91,7 +93,11 @@ export class Connection {
     this.#holdsInput = true
     // Node resumes whenever it is done with a request.
     socket.on('resume', () => {
-      if (this.#awaitingTurn.size > 0) socket.pause()
+      if (this.#awaitingTurn.size === 0) return
+      // Paused again before the event of a resume came: then only Node's listener of
+      // this event knows how to stop.
+      if (socket.isPaused()) socket.emit('pause')
+      else socket.pause()
     })
   }
 

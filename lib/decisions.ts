@@ -32,8 +32,8 @@ export class Decisions {
 
   /** `reason` is null for sendfile. The first decision stands: an error reply can follow on a stream's. */
   decide (request: FastifyRequest, path: Path, reason: FallbackReason | null): void {
+    if (this.isMade(request)) return
     const decided = request as DecidedRequest
-    if (decided[kDecision] !== null && decided[kDecision] !== OFFERED) return
     decided[kDecision] = this.#decision(request, path, reason)
     this.#counters.replied(path, reason)
     if (reason !== null && path !== 'sendfile') publishFallback(request, path, reason)
@@ -55,6 +55,11 @@ export class Decisions {
   offer (request: FastifyRequest): void {
     const decided = request as DecidedRequest
     decided[kDecision] ??= OFFERED
+  }
+
+  isMade (request: FastifyRequest): boolean {
+    const decision = (request as DecidedRequest)[kDecision]
+    return decision !== null && decision !== OFFERED
   }
 
   isOffered (request: FastifyRequest): boolean {

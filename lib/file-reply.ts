@@ -64,6 +64,8 @@ class FileReply {
   readonly #options: PipeOptions | undefined
   /** Nobody had read from the stream, and nobody should until the decision. */
   #held = false
+  /** The Content-Length is ours. */
+  #lengthIsSet = false
 
   constructor (stream: fs.ReadStream, reply: FastifyReply, context: FileReplyContext, options: PipeOptions | undefined) {
     this.#stream = stream
@@ -166,18 +168,14 @@ class FileReply {
   /**
    * An error of the disk is still an ordinary error reply now. Later it would
    * cut the connection, for the head goes to the kernel with the first bytes.
-   * By a duplicate: the stream may be closed meanwhile.
    */
   #tryToRead (fd: number, range: ByteRange): void {
-    const duplicate = this.#context.binding.duplicate(fd)
-    if (duplicate < 0) return this.#fallBack('no-resources')
-    fs.read(duplicate, Buffer.alloc(1), 0, 1, range.offset, (error, bytesRead) => {
-      fs.close(duplicate, () => {
-        if (this.#isOver()) return this.#leave()
-        if (error !== null || bytesRead < 1) return this.#fallBack('file-unreadable')
-        this.#promote(range)
-      })
+    const reading = this.#context.binding.tryToRead(fd, range.offset, readable => {
+      if (this.#isOver()) this.#leave()
+      else if (readable) this.#promote(range)
+      else this.#fallBack('file-unreadable')
     })
+    if (!reading) this.#fallBack('no-resources')
   }
 
   #promote (range: ByteRange): void {
@@ -222,9 +220,10 @@ class FileReply {
     // Other files of this connection wait for this one's end.
     const before = transmit.fileBytes
     publishStarted(request, socket, range)
-    writeFile(socket, { fd, ...range }, error => {
-      if (error == null && !socket.destroyed) publishFinished(request, socket, range)
-      else publishAborted(request, socket, range, transmit.fileBytes - before, error ?? null)
+    writeFile(this.#context.binding, socket, { fd, ...range }, error => {
+      const sent = transmit.fileBytes - before
+      if (sent === range.length) publishFinished(request, socket, range)
+      else publishAborted(request, socket, range, sent, error ?? null)
       this.#sent(socket, error)
     })
   }
@@ -241,7 +240,9 @@ class FileReply {
   }
 
   #setLength (length: number): void {
-    if (!this.#response.hasHeader('content-length')) this.#response.setHeader('content-length', length)
+    if (this.#response.hasHeader('content-length')) return
+    this.#response.setHeader('content-length', length)
+    this.#lengthIsSet = true
   }
 
   /** As if it had been read to its end. */
@@ -259,13 +260,14 @@ class FileReply {
     Readable.prototype.pipe.call(this.#stream, this.#response, this.#options)
   }
 
-  /** The head cannot be written. Fastify has an error reply for it. */
+  /** The head cannot be written. Fastify has an error reply for it, of another length. */
   #fail (error: unknown): void {
+    if (this.#lengthIsSet && !this.#response.headersSent) this.#response.removeHeader('content-length')
     this.#stream.destroy(error as Error)
   }
 
   #isOver (): boolean {
-    return this.#stream.destroyed || this.#response.destroyed || this.#response.writableEnded
+    return this.#stream.destroyed || this.#stream.readableEnded || this.#response.destroyed || this.#response.writableEnded
   }
 
   /** Fastify has seen the end of the stream or the response, and does the rest, but for one case. */

@@ -8,7 +8,7 @@ import { isOptedOut, refuseRequest } from './decisions'
 import type { Decisions } from './decisions'
 import { offerFile } from './file-reply'
 import { Promoter } from './promotion'
-import { pipesAsNodeDoes } from './routing'
+import { hasNoBody, pipesAsNodeDoes } from './routing'
 import type { Counters } from './stats'
 
 /** Counts each reply under the reason why it cannot be offloaded here. */
@@ -33,11 +33,14 @@ export function addOffloadHooks (fastify: FastifyInstance, { binding, support, c
   const promoter = new Promoter(support, counters, fastify.log)
 
   const route = (request: FastifyRequest, reply: FastifyReply, payload: unknown) => {
+    // An error's reply, after a decision on the reply that failed.
+    if (decisions.isMade(request)) return
     const refusal = refuseRequest(request)
     if (refusal !== undefined) return decisions.decide(request, 'node', refusal)
     const connection = connections.of(request.raw.socket as TLSSocket)
     if (connection === undefined) return decisions.decide(request, 'node', 'not-captured')
     if (!(payload instanceof ReadStream)) return decisions.decide(request, connection.path, 'payload-not-a-file')
+    if (hasNoBody(request.method, reply.statusCode)) return decisions.decide(request, connection.path, 'no-body')
     if (isOptedOut(request)) return decisions.decide(request, connection.path, 'route-opted-out')
     if (!pipesAsNodeDoes(payload)) return decisions.decide(request, connection.path, 'stream-modified')
     if (connection.refusal !== undefined) return decisions.decide(request, connection.path, connection.refusal)

@@ -130,14 +130,28 @@ export function readsAsNodeDoes (stream: fs.ReadStream): boolean {
   return (stream as unknown as InternalReadStream)._read === nodeRead
 }
 
-/** Whether the stream uses the real file system, not `options.fs` and not a FileHandle. */
-export function usesRealFs (stream: fs.ReadStream): boolean {
-  kFs ??= Object.getOwnPropertySymbols(stream).find(symbol => symbol.description === 'kFs')
-  return kFs !== undefined && (stream as unknown as Record<symbol, unknown>)[kFs] === fs
+/** Node's own symbols for properties of a file stream, the same on all. */
+const streamSymbols = new Map<string, symbol>()
+
+function ownProperty (stream: fs.ReadStream, description: string): unknown {
+  let symbol = streamSymbols.get(description)
+  if (symbol === undefined) {
+    symbol = Object.getOwnPropertySymbols(stream).find(one => one.description === description)
+    if (symbol === undefined) return undefined
+    streamSymbols.set(description, symbol)
+  }
+  return (stream as unknown as Record<symbol, unknown>)[symbol]
 }
 
-/** The same on all streams. */
-let kFs: symbol | undefined
+/** Whether the stream uses the real file system, not `options.fs` and not a FileHandle. */
+export function usesRealFs (stream: fs.ReadStream): boolean {
+  return ownProperty(stream, 'kFs') === fs
+}
+
+/** Whether a read of the stream's is under way in the thread pool, by the descriptor's number. */
+export function isReading (stream: fs.ReadStream): boolean {
+  return ownProperty(stream, 'kIsPerformingIO') !== false
+}
 
 /** Whether trailers are announced by a header, or were given by addTrailers(). */
 export function hasTrailers (response: ServerResponse): boolean {

@@ -2,7 +2,7 @@ import fs from 'node:fs'
 import { ServerResponse } from 'node:http'
 import { Readable } from 'node:stream'
 import type { FallbackReason } from '../types/index'
-import { readsAsNodeDoes, readsFromPosition, usesRealFs } from './internals'
+import { isReading, readsAsNodeDoes, readsFromPosition, usesRealFs } from './internals'
 
 /**
  * Why a stream's bytes cannot be had from its file alone; undefined: they can.
@@ -13,7 +13,7 @@ export function refuseStream (stream: fs.ReadStream, held = false): FallbackReas
   if (!readsAsNodeDoes(stream)) return 'stream-modified'
   if (stream.readableEncoding !== null) return 'stream-decoded'
   if (readsFromPosition(stream)) return 'stream-without-start'
-  const consumed = stream.bytesRead > 0 || stream.readableLength > 0 || stream.readableEnded
+  const consumed = stream.bytesRead > 0 || stream.readableLength > 0 || stream.readableEnded || isReading(stream)
   const flows = held ? stream.readableFlowing === true : stream.readableFlowing !== null
   const wanted = flows || stream.listenerCount('data') > 0 || stream.listenerCount('readable') > 0
   return consumed || wanted ? 'stream-in-use' : undefined
@@ -44,11 +44,15 @@ export interface ResponseHead {
   readonly strictContentLength: boolean
 }
 
+/** RFC 9110 6.4.1: these have no body, whatever their headers say. */
+export function hasNoBody (method: string, statusCode: number): boolean {
+  return method === 'HEAD' || statusCode === 304 || statusCode === 204
+}
+
 /** Why a response cannot have a file's bytes as its body. */
 export function refuseResponse (head: ResponseHead): FallbackReason | undefined {
   if (head.headersSent) return 'headers-sent'
-  // RFC 9110 6.4.1: these have no body, whatever their headers say.
-  if (head.method === 'HEAD' || head.statusCode === 304 || head.statusCode === 204) return 'no-body'
+  if (hasNoBody(head.method, head.statusCode)) return 'no-body'
   if (!head.writesAsNodeDoes) return 'response-modified'
   if (head.hasTrailers) return 'trailers'
   if (head.transferEncoding !== undefined) return 'transfer-encoding'

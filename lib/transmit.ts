@@ -1,9 +1,8 @@
 import { AsyncResource } from 'node:async_hooks'
-import { close } from 'node:fs'
 import type { Writable } from 'node:stream'
 import type { TLSSocket } from 'node:tls'
 import { getSystemErrorName } from 'node:util'
-import type { EventHandler, Failure, FileRange, Session, Transmitter } from './binding'
+import type { Binding, EventHandler, Failure, FileRange, Session, Transmitter } from './binding'
 import { FST_KTLS_FILE_TRUNCATED } from './errors'
 import { bufferedChunks, endWithReply, guardIdleTimer, refreshIdleTimer } from './internals'
 
@@ -24,11 +23,11 @@ const ranges = new WeakMap<Uint8Array, FileRange>()
  * has taken all of it, when the socket is destroyed, or with the error:
  * FST_KTLS_FILE_TRUNCATED when the file is shorter, else the system call's.
  */
-export function writeFile (socket: TLSSocket, range: FileRange, callback: Callback): void {
+export function writeFile (binding: Binding, socket: TLSSocket, range: FileRange, callback: Callback): void {
   const chunk = Buffer.alloc(0)
   ranges.set(chunk, range)
   socket.write(chunk, error => {
-    if (ranges.delete(chunk)) close(range.fd)
+    if (ranges.delete(chunk)) binding.close(range.fd)
     callback(error)
   })
 }
@@ -150,17 +149,20 @@ export class KernelTransmit {
   }
 
   #await (outcome: boolean | Failure, callback: Callback): void {
+    if (outcome === true) return callback(null)
+    if (outcome !== false) return callback(toError(outcome))
     // The answer comes from the native part, outside of the caller's context.
-    if (outcome === false) this.#waiting = AsyncResource.bind(callback)
-    else if (outcome === true) callback(null)
-    else callback(toError(outcome))
+    this.#waiting = AsyncResource.bind(callback)
+    this.#transmitter.ref()
   }
 
   /** In a tick of its own, where what a callback throws is an uncaught exception as ever. */
   #answer (error: Error | null): void {
     const waiting = this.#waiting
+    if (waiting === undefined) return
     this.#waiting = undefined
-    if (waiting !== undefined) process.nextTick(waiting, error)
+    this.#transmitter.unref()
+    process.nextTick(waiting, error)
   }
 
   /** As Node counts: all that was handed on, and what still waits in the Writable. */

@@ -44,7 +44,9 @@ class TransmitterWrap : public Napi::ObjectWrap<TransmitterWrap> {
                         InstanceAccessor<&TransmitterWrap::FileBytes>("fileBytes"),
                         InstanceMethod<&TransmitterWrap::Send>("send"),
                         InstanceMethod<&TransmitterWrap::Shutdown>("shutdown"),
-                        InstanceMethod<&TransmitterWrap::Abort>("abort")});
+                        InstanceMethod<&TransmitterWrap::Abort>("abort"),
+                        InstanceMethod<&TransmitterWrap::Ref>("ref"),
+                        InstanceMethod<&TransmitterWrap::Unref>("unref")});
   }
 
   explicit TransmitterWrap(const Napi::CallbackInfo& info)
@@ -109,6 +111,9 @@ class TransmitterWrap : public Napi::ObjectWrap<TransmitterWrap> {
     if (!closed) GetEnvironment(info.Env())->AddLingering(info.Env());
     return Napi::Boolean::New(info.Env(), closed);
   }
+
+  void Ref(const Napi::CallbackInfo& info) { GetEnvironment(info.Env())->Hold(info.Env()); }
+  void Unref(const Napi::CallbackInfo& info) { GetEnvironment(info.Env())->Release(info.Env()); }
 
   QueueHandle queue_;
 };
@@ -203,6 +208,55 @@ Napi::Value Duplicate(const Napi::CallbackInfo& info) {
   return Napi::Number::New(info.Env(), fd >= 0 ? fd : -errno);
 }
 
+// Work for libuv's pool that uses up a descriptor.
+class DescriptorWork : public Napi::AsyncWorker {
+ public:
+  DescriptorWork(Napi::Env env, UniqueFd file)
+      : AsyncWorker(env, "fastify-ktls"), file_(std::move(file)) {}
+
+ protected:
+  void Execute() override { file_.Reset(); }
+
+  UniqueFd file_;
+};
+
+class FirstRead : public DescriptorWork {
+ public:
+  FirstRead(const Napi::Function& done, UniqueFd file, int64_t offset)
+      : DescriptorWork(done.Env(), std::move(file)), offset_(offset) {
+    Callback() = Napi::Persistent(done);
+  }
+
+ private:
+  void Execute() override {
+    uint8_t byte;
+    const iovec part = {&byte, 1};
+    readable_ = sys.preadv2(file_.get(), &part, 1, offset_, 0) == 1;
+    DescriptorWork::Execute();
+  }
+  void OnOK() override { Callback().Call({Napi::Boolean::New(Env(), readable_)}); }
+
+  const int64_t offset_;
+  bool readable_ = false;
+};
+
+// close(fd)
+void CloseDescriptor(const Napi::CallbackInfo& info) {
+  UniqueFd file(info[0].As<Napi::Number>().Int32Value());
+  (new DescriptorWork(info.Env(), std::move(file)))->Queue();
+}
+
+// tryToRead(fd, offset, done): false when there is no descriptor for it.
+Napi::Value TryToRead(const Napi::CallbackInfo& info) {
+  UniqueFd file(sys.duplicate(info[0].As<Napi::Number>().Int32Value()));
+  const bool begun = static_cast<bool>(file);
+  if (begun)
+    (new FirstRead(info[2].As<Napi::Function>(), std::move(file),
+                   info[1].As<Napi::Number>().Int64Value()))
+        ->Queue();
+  return Napi::Boolean::New(info.Env(), begun);
+}
+
 // sizeOf(fd): of a regular file with blocks on a disk in bytes, else -1.
 Napi::Value SizeOf(const Napi::CallbackInfo& info) {
   struct statx found = {};
@@ -272,6 +326,8 @@ Napi::Object Init(Napi::Env env, Napi::Object exports) {
   exports.Set("claim", Napi::Function::New(env, ClaimSessions, "claim"));
   exports.Set("discard", Napi::Function::New(env, DiscardSessions, "discard"));
   exports.Set("duplicate", Napi::Function::New(env, Duplicate, "duplicate"));
+  exports.Set("close", Napi::Function::New(env, CloseDescriptor, "close"));
+  exports.Set("tryToRead", Napi::Function::New(env, TryToRead, "tryToRead"));
   exports.Set("sizeOf", Napi::Function::New(env, SizeOf, "sizeOf"));
   exports.Set("isCached", Napi::Function::New(env, IsByteCached, "isCached"));
   exports.Set("readCached", Napi::Function::New(env, ReadCachedBytes, "readCached"));

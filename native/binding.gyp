@@ -23,7 +23,8 @@
   },
   "target_defaults": {
     "include_dirs": ["<!(node -p \"require('node-addon-api').include_dir\")"],
-    "defines": ["NAPI_VERSION=8", "NODE_ADDON_API_DISABLE_CPP_EXCEPTIONS", "OPENSSL_API_COMPAT=30000"],
+    # The swallowed exceptions are those of calls into JavaScript that has ended.
+    "defines": ["NAPI_VERSION=8", "NODE_ADDON_API_DISABLE_CPP_EXCEPTIONS", "NODE_API_SWALLOW_UNTHROWABLE_EXCEPTIONS", "OPENSSL_API_COMPAT=30000"],
     "cflags": ["-Wall", "-Wextra", "-Werror", "-fvisibility=hidden"],
     "cflags_cc": ["-std=c++17"],
     "ldflags": ["-Wl,-z,nodelete"]

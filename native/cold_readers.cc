@@ -17,18 +17,28 @@ ColdReaders& ColdReaders::Instance() {
   return *readers;
 }
 
+// Whether there are any, once there was a try to have one more where all are at work.
+bool ColdReaders::HasThreads() {
+  if (waiting_.size() + closing_.size() >= idle_ && threads_ < kMaxThreads &&
+      StartThread("ktls-reader", Run, this) == 0)
+    threads_++;
+  return threads_ > 0;
+}
+
 bool ColdReaders::Take(const std::shared_ptr<TransmitQueue>& queue) {
   std::lock_guard<std::mutex> lock(mutex_);
-  if (static_cast<int>(waiting_.size()) >= idle_ && threads_ < kMaxThreads) {
-    if (StartThread("ktls-reader", Run, this) == 0)
-      threads_++;
-    else if (threads_ == 0)
-      return false;
-  }
+  if (!HasThreads()) return false;
   queue->LendToReader();
   waiting_.push_back(queue);
   wake_.notify_one();
   return true;
+}
+
+void ColdReaders::Close(UniqueFd file) {
+  std::lock_guard<std::mutex> lock(mutex_);
+  if (!HasThreads()) return;
+  closing_.push_back(std::move(file));
+  wake_.notify_one();
 }
 
 void* ColdReaders::Run(void* self) {
@@ -39,15 +49,21 @@ void* ColdReaders::Run(void* self) {
 void ColdReaders::Loop() {
   for (;;) {
     std::shared_ptr<TransmitQueue> queue;
+    UniqueFd file;
     {
       std::unique_lock<std::mutex> lock(mutex_);
       idle_++;
-      wake_.wait(lock, [this] { return !waiting_.empty(); });
+      wake_.wait(lock, [this] { return !waiting_.empty() || !closing_.empty(); });
       idle_--;
-      queue = std::move(waiting_.front());
-      waiting_.pop_front();
+      if (waiting_.empty()) {
+        file = std::move(closing_.front());
+        closing_.pop_front();
+      } else {
+        queue = std::move(waiting_.front());
+        waiting_.pop_front();
+      }
     }
-    queue->WorkAsReader(kTurnBytes);
+    if (queue) queue->WorkAsReader(kTurnBytes);
   }
 }
 

@@ -21,8 +21,13 @@ class ColdReaders {
   // and none can be started.
   bool Take(const std::shared_ptr<TransmitQueue>& queue);
 
+  // From any thread: closes a file, for which some file systems ask their server too.
+  void Close(UniqueFd file);
+
  private:
   ColdReaders() = default;
+
+  bool HasThreads();
 
   static void* Run(void* self);
   void Loop();
@@ -30,8 +35,9 @@ class ColdReaders {
   std::mutex mutex_;  // guards the rest
   std::condition_variable wake_;
   std::deque<std::shared_ptr<TransmitQueue>> waiting_;
+  std::deque<UniqueFd> closing_;
   int threads_ = 0;
-  int idle_ = 0;
+  size_t idle_ = 0;
 };
 
 }  // namespace fastify_ktls

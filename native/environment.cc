@@ -42,7 +42,15 @@ void Environment::AddLingering(Napi::Env env) {
     std::lock_guard<std::mutex> lock(mutex_);
     lingering_++;
   }
+  Hold(env);
+}
+
+void Environment::Hold(Napi::Env env) {
   if (held_++ == 0) function_.Ref(env);
+}
+
+void Environment::Release(Napi::Env env) {
+  if (--held_ == 0) function_.Unref(env);
 }
 
 void Environment::WaitForLingering(std::chrono::milliseconds timeout) {
@@ -62,7 +70,7 @@ void Environment::Send(const Event& event) {
 void Environment::Deliver(Napi::Env env, Napi::Function on_event, Environment* self, Event* event) {
   const std::unique_ptr<Event> owned(event);
   if (env == nullptr) return;  // the environment is going away
-  if (event->name == kClosed && --self->held_ == 0) self->function_.Unref(env);
+  if (event->name == kClosed) self->Release(env);
   const Napi::Value call = event->outcome.call == nullptr
                                ? env.Undefined()
                                : Napi::Value(Napi::String::New(env, event->outcome.call));

@@ -27,8 +27,11 @@ class Environment : public TransmitListener {
   void OnKeyUpdated(uint64_t id) override;
   void OnKeyUsedUp(uint64_t id) override;
 
-  // A queue that is closed in JavaScript's eyes still drains: the event loop
-  // lives on until it has.
+  // While somebody holds it, the event loop lives on.
+  void Hold(Napi::Env env);
+  void Release(Napi::Env env);
+
+  // A queue that is closed in JavaScript's eyes still drains, and holds the loop.
   void AddLingering(Napi::Env env);
   // Waits until no queue lingers any more, or the time is up.
   void WaitForLingering(std::chrono::milliseconds timeout);
@@ -53,7 +56,7 @@ class Environment : public TransmitListener {
   Function function_;
   int lingering_ = 0;
 
-  int held_ = 0;  // lingering queues that hold the event loop
+  int held_ = 0;  // the environment's own thread's
 };
 
 // Shared with the queues, which can outlive the environment.

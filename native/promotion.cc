@@ -55,7 +55,11 @@ Promotion Promote(Session* session, int fd, bool rekey,
   if (version == TLS1_3_VERSION) keys.reset(new KeySchedule(ssl, session->secret, *cipher));
   const bool derived = keys ? keys->Present(session->sequence, &info)
                             : DeriveTls12(ssl, *cipher, session->sequence, &info);
-  if (!derived) return Refuse("key-derivation");
+  if (!derived) {
+    // Node would take what is left of it for an error of the next read.
+    openssl.ERR_clear_error();
+    return Refuse("key-derivation");
+  }
   if (!rekey) keys.reset();
 
   int error = 0;

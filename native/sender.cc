@@ -208,7 +208,7 @@ void Sender::WaitUntilWritable(TransmitQueue& queue) {
     state.registered = true;
   } else {
     // Out of watches (user.max_user_watches) or memory: look again by the clock.
-    WaitForTimer(queue, false);
+    WaitForTimer(queue, true);
   }
 }
 

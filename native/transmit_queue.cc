@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cerrno>
 
+#include "cold_readers.h"
 #include "page_cache.h"
 #include "sender.h"
 
@@ -11,6 +12,11 @@ namespace fastify_ktls {
 namespace {
 
 std::atomic<uint64_t> next_id{1};
+
+// Not by this thread, unless the page cache has answered for the file.
+void CloseFile(TransmitItem* item) {
+  if (item->file && item->cached_until == 0) ColdReaders::Instance().Close(std::move(item->file));
+}
 
 }  // namespace
 
@@ -113,6 +119,7 @@ bool TransmitQueue::Abort() {
     sender_owns = owner_ == Owner::kSender;
     reader_owns = owner_ == Owner::kReader;  // the sender gets it back
   }
+  for (TransmitItem& item : dropped) CloseFile(&item);
   if (sender_owns) {
     sender_.Take(shared_from_this());
     return false;
@@ -323,6 +330,7 @@ TransmitQueue::Progress TransmitQueue::ShutDown() {
 }
 
 TransmitQueue::Progress TransmitQueue::FinishAborted() {
+  if (current_) CloseFile(current_.get());
   current_.reset();
   if (!shut_down_ && !stream_.IsInTcp(unreported_) && !stream_.HasStalled())
     return Progress::kDraining;
@@ -357,6 +365,7 @@ void TransmitQueue::Finish() {
 
 // Everything that waits fails with it, in one outcome. kIdle: the item is gone.
 TransmitQueue::Progress TransmitQueue::Fail(int error, const char* call) {
+  if (current_) CloseFile(current_.get());
   current_.reset();
   control_.reset();
   std::deque<TransmitItem> dropped, dropped_controls;
@@ -366,6 +375,7 @@ TransmitQueue::Progress TransmitQueue::Fail(int error, const char* call) {
     dropped.swap(items_);
     dropped_controls.swap(controls_);
   }
+  for (TransmitItem& item : dropped) CloseFile(&item);
   Settle({error, call});
   return Progress::kIdle;
 }

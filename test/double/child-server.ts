@@ -68,6 +68,14 @@ async function serve ({ plugin, path }: ChildServer): Promise<void> {
     process.removeAllListeners('disconnect')
     app.close().then(() => process.disconnect())
   })
+  app.get('/close', (_request, reply) => {
+    reply.raw.once('close', () => {
+      process.removeAllListeners('disconnect')
+      process.disconnect()
+      app.close()
+    })
+    return reply.header('connection', 'close').send('')
+  })
   app.get('/throws', (_request, reply) => {
     reply.hijack()
     reply.raw.setHeader('content-length', LARGE.length)

@@ -46,6 +46,7 @@ enum Point {
   kEpollCtl,
   kCached,
   kReadCached,
+  kRead,
   kPoll,
   kStatx,
   kPointCount,
@@ -164,8 +165,9 @@ int64_t Cached(int fd, off_t offset, uint64_t length) {
   return fault ? fault->value : next.cached(fd, offset, length);
 }
 
-ssize_t ReadCached(int fd, const iovec* parts, int count, off_t offset, int flags) {
-  const std::optional<Fault> fault = Count(kReadCached);
+ssize_t Read(int fd, const iovec* parts, int count, off_t offset, int flags) {
+  const std::optional<Fault> fault = Count(flags == 0 ? kRead : kReadCached);
+  if (fault && fault->action == kTake) return fault->value;
   return fault ? Fail(*fault) : next.preadv2(fd, parts, count, offset, flags);
 }
 
@@ -184,7 +186,7 @@ void Install() {
   std::call_once(once, [] {
     next = sys;
     sys = {SetOption,      GetOption, SendMessage, SendFile,   ShutDown, Close, Duplicate,
-           Unacknowledged, EpollCtl,  Cached,      ReadCached, Poll,     Statx};
+           Unacknowledged, EpollCtl,  Cached,      Read,       Poll,     Statx};
   });
 }
 

@@ -92,6 +92,8 @@ const ROWS: readonly Row[] = [
   // The page is gone again, the file system cannot tell, the disk is bad.
   { point: 'preadv2', effects: ['EAGAIN', 'EOPNOTSUPP', 'EIO'], base: CACHED, outcome: 'whole' },
   { point: 'preadv2', effects: ['EAGAIN'], times: Infinity, base: CACHED, outcome: 'whole' },
+  // The disk is bad, or the file was cut: it is left to Node.
+  { point: 'preadv2 that waits', effects: ['EIO', 'ENOSYS', 'at most 0'], base: COLD, outcome: 'whole', fallback: 'file-unreadable' },
   // A seccomp filter.
   { point: 'statx', effects: ['ENOSYS', 'EPERM'], outcome: 'whole', fallback: 'not-a-regular-file' },
   { point: 'duplicate', effects: ['EMFILE', 'ENOMEM'], outcome: 'whole', fallback: 'no-resources' },

@@ -5,6 +5,8 @@ import { once } from 'node:events'
 import type { FastifyReply } from 'fastify'
 import type { TLSSocket } from 'node:tls'
 import t from 'tap'
+import { loadBinding } from '../../lib/binding'
+import type { Binding } from '../../lib/binding'
 import { writeFile } from '../../lib/transmit'
 import { get } from '../support/client'
 import { makeFile, makeFolder, openCount } from '../support/files'
@@ -13,6 +15,7 @@ import { startServer } from '../support/server'
 import type { TestServer } from '../support/server'
 import { until } from '../support/wait'
 
+const { binding } = loadBinding() as { binding: Binding }
 const folder = makeFolder(t)
 const file = makeFile(folder, 300_000)
 const large = makeFile(folder, 40 << 20)
@@ -99,7 +102,7 @@ t.test('a file that waits behind other writes is closed with its connection', as
   client.tls.pause()
   t.equal(socket.write(Buffer.alloc(64 << 20)), false)
   const failed = new Promise(resolve => {
-    writeFile(socket, { fd: openSync(large.path, 'r'), offset: 0, length: large.size }, resolve)
+    writeFile(binding, socket, { fd: openSync(large.path, 'r'), offset: 0, length: large.size }, resolve)
   })
   t.equal(openCount(large.path), 1)
   socket.destroy()

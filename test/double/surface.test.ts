@@ -184,6 +184,46 @@ t.test('on a promoted connection what is no file is written, encrypted by the ke
   t.ok(bytes.write > small.size + file.size)
 })
 
+t.test('replies without a body say so', async t => {
+  const { origin, decisions } = await startServer(t, {
+    ktls: {},
+    setup: app => {
+      // Fastify answers HEAD here too.
+      app.get('/file', (_request, reply) => reply.send(stream()))
+      app.get('/empty', (_request, reply) => reply.code(204).send(stream()))
+    }
+  })
+  for (const [path, method] of [['/file', 'HEAD'], ['/empty', 'GET']] as const) {
+    t.equal((await request(origin + path, { method })).body.length, 0)
+    t.match(await decisions(1), [{ path: 'node', reason: 'no-body' }], path)
+  }
+})
+
+t.test("an error's own reply is a file", async t => {
+  const setup: Parameters<typeof startServer>[1]['setup'] = app => {
+    app.setErrorHandler((_error, _request, reply) => reply.code(500).send(createReadStream(small.path)))
+    app.get('/directory', (_request, reply) => reply.send(createReadStream(folder)))
+    app.get('/head', (_request, reply) => {
+      const { writeHead } = reply.raw
+      // As a hook of on-headers that throws.
+      reply.raw.writeHead = () => {
+        reply.raw.writeHead = writeHead
+        throw new Error('no head')
+      }
+      return reply.send(stream())
+    })
+  }
+  const { app, origin, decisions } = await startServer(t, { ktls: { minSize: 0 }, setup })
+  for (const [path, reason] of [['/directory', 'not-a-regular-file'], ['/head', null]] as const) {
+    const { status, sha256 } = await request(origin + path)
+    t.equal(status, 500)
+    t.equal(sha256, small.sha256, path)
+    if (reason !== null) t.match(await decisions(1), [{ path: 'node', reason }])
+  }
+  const { bytes, replies } = app.ktls.stats()
+  t.equal(bytes.sendfile, replies.sendfile * small.size)
+})
+
 t.test('errors of opening and reading give the ordinary error reply', async t => {
   const setup: Parameters<typeof startServer>[1]['setup'] = app => {
     app.get('/directory', (_request, reply) => reply.send(createReadStream(folder)))

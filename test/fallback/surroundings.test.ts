@@ -58,6 +58,10 @@ t.test("in a runtime without OpenSSL's functions", async t => {
   await fallsBack(t, { addon: { missingFunction: 'SSL_get_wbio' } }, { reason: 'openssl-missing', detail: /SSL_get_wbio.*use Node\.js/ })
 })
 
+t.test('where Node was told to load no addons', async t => {
+  await fallsBack(t, {}, { reason: 'addon-missing', detail: /could not be loaded .*; start Node without --no-addons$/ }, ['--no-addons'])
+})
+
 t.test("under Node's permission model, which refuses addons", async t => {
   await fallsBack(t, {}, { reason: 'addon-missing', detail: /could not be loaded .*; start Node with --allow-addons$/ }, RESTRICTED)
 })
