@@ -1,3 +1,3 @@
 import neostandard from 'neostandard'
 
-export default neostandard({ ts: true, ignores: ['**/build/', 'dist/', '.tap/'] })
+export default neostandard({ ts: true, filesTs: ['**/*.mts'], ignores: ['**/build/', 'dist/', '.tap/'] })

@@ -3,7 +3,7 @@ import { availableParallelism } from 'node:os'
 import fastifyStatic from '@fastify/static'
 import fastify from 'fastify'
 import fastifyKtls from 'fastify-ktls'
-import { serve } from './serve'
+import { exampleOptions, serve } from './serve'
 import type { ExampleOptions } from './serve'
 
 /**
@@ -18,11 +18,13 @@ export async function createApp ({ https, root }: ExampleOptions) {
   return app
 }
 
-function main (): void {
+async function main (): Promise<void> {
   if (cluster.isWorker) {
-    serve(createApp)
+    await serve(createApp)
     return
   }
+  // Made here, so that not each worker makes its own.
+  await exampleOptions()
   const count = availableParallelism()
   for (let i = 0; i < count; i++) cluster.fork()
   let listening = 0
@@ -33,8 +35,15 @@ function main (): void {
       if (!worker.exitedAfterDisconnect) cluster.fork()
     })
   })
-  // Then each takes no more connections, and ends with its last one.
-  for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => cluster.disconnect())
+  // Without workers this process ends, which is a failure unless it was told to.
+  process.exitCode = 1
+  for (const signal of ['SIGINT', 'SIGTERM']) {
+    process.once(signal, () => {
+      process.exitCode = 0
+      // Each takes no more connections, and ends with its last one.
+      cluster.disconnect()
+    })
+  }
 }
 
 if (require.main === module) main()

@@ -18,9 +18,10 @@ export async function createApp ({ https, root, token }: DownloadsOptions) {
   // Without routes of its own, only for reply.download().
   await app.register(fastifyStatic, { root, serve: false })
 
-  const expected = Buffer.from(`Bearer ${token}`)
+  const expected = Buffer.from(token)
   const authenticate = async (request: FastifyRequest, reply: FastifyReply) => {
-    const given = Buffer.from(request.headers.authorization ?? '')
+    // The scheme's name is the same in any case (RFC 9110 11.1).
+    const given = Buffer.from(/^bearer +(.*)$/i.exec(request.headers.authorization ?? '')?.[1] ?? '')
     if (given.length === expected.length && timingSafeEqual(given, expected)) return
     reply.header('www-authenticate', 'Bearer')
     return reply.code(401).send({ error: 'Unauthorized' })

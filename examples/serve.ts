@@ -1,3 +1,7 @@
+/*
+ * The frame around most examples, which borrows from start/ and test/ in this
+ * repository: a program of one's own needs only an example's createApp.
+ */
 import { readFile } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import type { FastifyKtls } from 'fastify-ktls'

@@ -12,11 +12,26 @@ if (process.platform !== 'linux') {
   process.exit(0)
 }
 
+const gyp = find('node-gyp/bin/node-gyp.js')
+// binding.gyp asks for it.
+if (gyp === undefined || find('node-addon-api') === undefined) {
+  console.error('fastify-ktls: first: npm install --save-dev node-gyp node-addon-api')
+  process.exit(1)
+}
+
 const prefix = resolve(process.execPath, '..', '..')
 const headers = existsSync(join(prefix, 'include', 'node', 'node_api.h')) ? [`--nodedir=${prefix}`] : []
 const { status } = spawnSync(
   process.execPath,
-  [require.resolve('node-gyp/bin/node-gyp.js'), 'configure', 'build', '--loglevel=warn', ...headers, ...process.argv.slice(2)],
+  [gyp, 'configure', 'build', '--loglevel=warn', ...headers, ...process.argv.slice(2)],
   { cwd: __dirname, stdio: 'inherit' }
 )
 process.exit(status ?? 1)
+
+function find (module) {
+  try {
+    return require.resolve(module)
+  } catch {
+    return undefined
+  }
+}

@@ -5,7 +5,7 @@ import type { FastifyInstance } from 'fastify'
 import { sourceFolder } from '../sources'
 import { Load } from './load'
 import { Watch } from './watch'
-import type { Settings } from './watch'
+import type { Mode, Settings } from './watch'
 
 export interface DashboardOptions {
   /** The folder that is served below `/files/`. */
@@ -17,7 +17,8 @@ export interface DashboardOptions {
 /** A page that shows connections and event loop, and switches between the plugin's way and the default one. */
 export function dashboard (app: FastifyInstance<Server>, { files, large }: DashboardOptions): void {
   const watch = new Watch(app)
-  const load = new Load()
+  const load = new Load(() => { watch.settings = { ...watch.settings, load: false } })
+  const modes: readonly Mode[] = app.ktls.support.available ? ['kernel', 'default'] : ['default']
   app.addHook('onClose', async () => load.end())
 
   // The same files, as they would go without the plugin.
@@ -31,6 +32,7 @@ export function dashboard (app: FastifyInstance<Server>, { files, large }: Dashb
     schema: { querystring: { type: 'object', properties: { after: { type: 'integer', default: -1 } } } }
   }, async request => ({
     ...watch.settings,
+    taken: watch.taken,
     samples: watch.samples(request.query.after),
     connections: watch.connections(request.raw.socket as TLSSocket),
     stats: app.ktls.stats(),
@@ -41,7 +43,8 @@ export function dashboard (app: FastifyInstance<Server>, { files, large }: Dashb
     schema: {
       body: {
         type: 'object',
-        properties: { mode: { enum: ['kernel', 'default'] }, load: { type: 'boolean' } }
+        properties: { mode: { enum: modes }, load: { type: 'boolean' } },
+        additionalProperties: false
       }
     }
   }, async ({ body }) => {

@@ -1,10 +1,14 @@
 /* The process behind load.ts: downloads, and throws the bytes away. */
 import { Agent, get } from 'node:https'
 import { constants, setPriority } from 'node:os'
+import { setTimeout } from 'node:timers/promises'
 import type { Order } from './load'
 
 // Decrypting takes as long as encrypting, and the server goes first.
 setPriority(constants.priority.PRIORITY_LOW)
+
+/** Milliseconds between a download that failed and the next one. */
+const RETRY = 250
 
 let stop = new AbortController()
 
@@ -19,7 +23,10 @@ process.once('disconnect', () => process.exit())
 /** On a connection of its own: one that the kernel has stays with it. */
 async function keepDownloading (url: string, signal: AbortSignal): Promise<void> {
   const agent = new Agent({ keepAlive: true, maxSockets: 1 })
-  while (!signal.aborted) await download(url, agent, signal).catch(() => {})
+  while (!signal.aborted) {
+    // Both end early where the download is not wanted any more.
+    await download(url, agent, signal).catch(() => setTimeout(RETRY, undefined, { signal })).catch(() => {})
+  }
   agent.destroy()
 }
 

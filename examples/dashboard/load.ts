@@ -12,7 +12,13 @@ export interface Order {
 
 /** Clients that download a file again and again, in a process of their own: only the server's work is in its event loop. */
 export class Load {
+  readonly #onDeath: () => void
   #child: ChildProcess | undefined
+
+  /** `onDeath` is called when the process ends by itself, and the downloads with it. */
+  constructor (onDeath: () => void) {
+    this.#onDeath = onDeath
+  }
 
   /** Each download is under way on a connection of its own; those of an earlier URL end. */
   download (url: string | null): void {
@@ -24,7 +30,11 @@ export class Load {
   #start (): ChildProcess {
     const child = fork(require.resolve('./load-clients'), { stdio: ['ignore', 'ignore', 'inherit', 'ipc'] })
     // If it dies, the next order has another one started.
-    const gone = () => { if (this.#child === child) this.#child = undefined }
+    const gone = () => {
+      if (this.#child !== child) return
+      this.#child = undefined
+      this.#onDeath()
+    }
     return child.once('disconnect', gone).once('exit', gone).on('error', gone)
   }
 

@@ -65,7 +65,7 @@ interface Known {
 
 /** What can be seen of an application's connections and its event loop, by public interfaces alone. */
 export class Watch {
-  #settings: Settings = { mode: 'kernel', load: false }
+  #settings: Settings
   /** How many samples there have been, and had been when the settings changed. */
   #taken = 0
   #changedAt = 0
@@ -76,6 +76,7 @@ export class Watch {
 
   constructor (app: FastifyInstance<Server>) {
     this.#app = app
+    this.#settings = { mode: app.ktls.support.available ? 'kernel' : 'default', load: false }
     app.server.on('secureConnection', (socket: TLSSocket) => {
       this.#connections.set(socket, { promoted: false, url: '', path: null, reason: null })
       socket.once('close', () => {
@@ -116,6 +117,11 @@ export class Watch {
   set settings (settings: Settings) {
     this.#settings = settings
     this.#changedAt = this.#taken
+  }
+
+  /** How many samples there have been: fewer than before only in a new process. */
+  get taken (): number {
+    return this.#taken
   }
 
   /** Those after the one of that number. */

@@ -45,7 +45,7 @@ function runtimeOf ({ node, openssl }: Facts): Finding {
   const subject = 'runtime'
   const state = `Node ${node}, ${openssl === null ? 'without OpenSSL' : `OpenSSL ${openssl}`}`
   if (Number.parseInt(node) >= OLDEST_NODE) return { level: 'ok', subject, state }
-  return { level: 'fail', subject, state, cause: `fastify-ktls is made for Node ${OLDEST_NODE} and later`, remedy: 'a newer Node' }
+  return { level: 'fail', subject, state, cause: `fastify-ktls is made for Node ${OLDEST_NODE} and later`, remedy: `use Node ${OLDEST_NODE} or later` }
 }
 
 function addonOf ({ reason, detail }: Support): Finding {
@@ -60,13 +60,13 @@ export function splitDetail (detail: string): Pick<Finding, 'cause' | 'remedy'> 
   return end < 0 ? { cause: detail } : { cause: detail.slice(0, end), remedy: detail.slice(end + 2) }
 }
 
-const MODPROBE = 'sudo modprobe tls, and to keep it: echo tls | sudo tee /etc/modules-load.d/tls.conf'
+const MODPROBE = 'sudo modprobe tls && echo tls | sudo tee /etc/modules-load.d/tls.conf'
 
-const MODULE_CAUSES: Readonly<Record<Exclude<ModuleState, 'loaded'>, string>> = {
-  'on-disk': 'the module is there, but not loaded',
-  'not-on-disk': 'the module is not among those of the running kernel',
-  'not-built': 'the kernel was built without kernel TLS (CONFIG_TLS is not set)',
-  unknown: 'the module is not loaded'
+const MODULE_STATES: Readonly<Record<Exclude<ModuleState, 'loaded'>, Pick<Finding, 'state' | 'cause'>>> = {
+  'on-disk': { state: 'not loaded', cause: 'the module is there, but nothing has loaded it' },
+  'not-on-disk': { state: 'missing', cause: 'the module is not among those of the running kernel' },
+  'not-built': { state: 'missing', cause: 'the kernel was built without kernel TLS (CONFIG_TLS is not set)' },
+  unknown: { state: 'not loaded', cause: 'nothing has loaded the module; whether the kernel has it cannot be seen from here' }
 }
 
 function moduleOf ({ module, container, kernel, support }: Facts): Finding {
@@ -80,13 +80,13 @@ function moduleOf ({ module, container, kernel, support }: Facts): Finding {
   if (!isSince(kernel, 4, 13)) {
     return { level: 'fail', subject, state: 'missing', cause: `kernel TLS came with Linux 4.13, and this is ${kernel} (gVisor calls itself 4.4)`, remedy: 'a newer kernel' }
   }
-  return { level: 'fail', subject, state: 'missing', cause: MODULE_CAUSES[module], remedy: moduleRemedy(module, container) }
+  return { level: 'fail', subject, ...MODULE_STATES[module], remedy: moduleRemedy(module, container) }
 }
 
 function moduleRemedy (module: ModuleState, container: string | null): string {
   if (module === 'not-built') return 'a kernel with CONFIG_TLS=m or =y, as those of most distributions'
   if (container !== null) return `on the host, whose kernel this container uses: ${MODPROBE}`
-  if (module === 'not-on-disk') return 'after an upgrade of the kernel: reboot; else install the rest of its modules (a package such as linux-modules-extra or kernel-modules)'
+  if (module === 'not-on-disk') return 'if the kernel was upgraded since the last boot, reboot; otherwise install the rest of its modules (a package such as linux-modules-extra or kernel-modules)'
   return MODPROBE
 }
 
@@ -105,7 +105,7 @@ function refusalOf ({ support: { reason, detail }, container }: Facts): Finding 
 
 function ciphersOf ({ available, versions }: Support): Finding {
   const subject = 'ciphers'
-  if (!available) return { level: 'unknown', subject, state: 'unknown until a probe succeeds' }
+  if (!available) return { level: 'unknown', subject, state: 'not known while kernel TLS is unavailable' }
   const all = Object.entries(versions).flatMap(([version, ciphers]) =>
     Object.entries(ciphers).map(([cipher, can]) => ({ name: `${version} ${cipher}`, can })))
   const missing = all.filter(({ can }) => !can).map(({ name }) => name)
@@ -122,7 +122,7 @@ function ciphersOf ({ available, versions }: Support): Finding {
 function rekeyOf ({ available, rekey, kernel }: Support): Finding {
   const subject = 'key updates'
   if (available && rekey) return { level: 'ok', subject, state: 'the kernel can change the transmit key' }
-  if (!available && isSince(kernel, 6, 14)) return { level: 'unknown', subject, state: 'unknown until a probe succeeds; Linux 6.14 and later can' }
+  if (!available && isSince(kernel, 6, 14)) return { level: 'unknown', subject, state: 'not known while kernel TLS is unavailable; Linux 6.14 and later can' }
   return {
     level: 'warn',
     subject,

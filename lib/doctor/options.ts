@@ -7,7 +7,7 @@ export const USAGE = `usage: npx fastify-ktls
 
        npx fastify-ktls bench [FILE] [--seconds N]
          downloads FILE (by default 100 MB made in the working directory) over HTTPS on the
-         loopback interface, by turns from Fastify as it is and with the plugin, N
+         loopback interface, alternately from plain Fastify and with the plugin, N
          seconds in all (10), and shows throughput and processor time of both
 
        npx fastify-ktls --help
@@ -33,7 +33,7 @@ export function parseOptions (args: readonly string[]): Options {
   if (values.help) return { command: 'help' }
   if (command === undefined && values.seconds === undefined) return { command: 'check' }
   if (command !== 'bench') throw new Error(`the command is "${command ?? ''}"; accepted is "bench", or none`)
-  if (rest.length > 0) throw new Error(`"${rest.join(' ')}" is too much; one file is accepted`)
+  if (rest.length > 0) throw new Error(`too many arguments: one file is accepted, not also "${rest.join(' ')}"`)
   return { command, file, seconds: parseSeconds(values.seconds ?? '10') }
 }
 

@@ -9,7 +9,7 @@
     "defines!": ["_FILE_OFFSET_BITS=64"],
     # std::make_shared asks for GLIBCXX_3.4.26 without it.
     "cflags_cc!": ["-fno-rtti"],
-    "cflags": ["-include", "<(module_root_dir)/old_libraries.h"],
+    "cflags": ["-Werror", "-include", "<(module_root_dir)/old_libraries.h"],
     "ldflags": ["-s", "-nodefaultlibs"],
     "libraries": ["-lstdc++", "-lgcc", "-l:libc.so.6"],
     "sources": ["old_libraries.cc"]

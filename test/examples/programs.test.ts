@@ -1,4 +1,4 @@
-import { existsSync, readFileSync } from 'node:fs'
+import { copyFileSync, existsSync, mkdirSync, readFileSync, symlinkSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
 import { certificateFolder } from '../../examples/start/materials'
@@ -7,6 +7,7 @@ import { StartChild } from '../start/child'
 import { fetchBytes } from '../start/download'
 import { makeFile, makeFolder, sha256 } from '../support/files'
 import { ROOT } from '../support/node'
+import { nodeBinary } from '../vm/node-versions'
 import { run } from '../vm/run'
 
 const folder = makeFolder(t)
@@ -35,6 +36,20 @@ t.test('the programs say where they serve, and do', async t => {
   }
 })
 
+t.test('cluster makes its files once', async t => {
+  const child = new StartChild(t, [], { PORT: '0', XDG_CACHE_HOME: makeFolder(t) }, [join(ROOT, 'dist/examples/cluster.js')])
+  await child.line(/^\d+ processes serve$/)
+  t.equal(child.lines.filter(line => line.startsWith('making files')).length, 1)
+  child.signal('SIGTERM')
+  t.strictSame(await child.end(), { code: 0, errors: '' })
+})
+
+t.test('cluster fails where no worker can serve', async t => {
+  const { code, errors } = await new StartChild(t, [folder], { PORT: 'https' }, [join(ROOT, 'dist/examples/cluster.js')]).end()
+  t.equal(code, 1)
+  t.match(errors, 'PORT is "https"')
+})
+
 t.test('proxy says where the proxy listens', async t => {
   const child = start(t, 'proxy')
   const line = await child.line(/^through a proxy: /)
@@ -60,18 +75,31 @@ t.test('video makes its video', async t => {
   t.strictSame(await child.end(), { code: 0, errors: '' })
 })
 
-t.test('the server of the Dockerfile, with its paths', async t => {
-  const certificate = await certificateFolder()
-  const child = new StartChild(t, [], {
-    KEY: join(certificate, 'key.pem'), CERT: join(certificate, 'cert.pem'), ROOT: folder, HOST: '127.0.0.1', PORT: '0'
-  }, [join(ROOT, 'dist/examples/docker/server.js')])
-  const listening = await child.line(/Server listening at /)
-  t.equal(await get(`${/https:[^"]+/.exec(listening)![0]}/${file.name}`), file.sha256)
-  child.signal('SIGTERM')
-  t.strictSame(await child.end(), { code: 0, errors: '' })
+t.test('the server of the Dockerfile, compiled and as the image has it', async t => {
   const dockerfile = readFileSync(join(ROOT, 'examples/docker/Dockerfile'), 'utf8')
-  t.match(dockerfile, /^FROM node:24-slim$/m)
-  t.match(dockerfile, /^CMD \["node", "server\.ts"\]$/m)
+  const [, major, name] = /^FROM node:(\d+)-slim$.*^COPY (\S+) \.\/$.*^CMD \["node", "\2"\]$/ms.exec(dockerfile)!
+  t.equal(major, '24')
+  const project = makeFolder(t)
+  // What npm writes into package.json decides how Node takes the file.
+  await run('npm', ['init', '--yes'], { cwd: project })
+  copyFileSync(join(ROOT, 'examples/docker', name!), join(project, name!))
+  mkdirSync(join(project, 'node_modules'))
+  for (const module of ['fastify', '@fastify']) symlinkSync(join(ROOT, 'node_modules', module), join(project, 'node_modules', module))
+  symlinkSync(ROOT, join(project, 'node_modules/fastify-ktls'))
+
+  const certificate = await certificateFolder()
+  for (const [program, node, signal] of [
+    [join(ROOT, 'dist/examples/docker/server.mjs'), process.execPath, 'SIGTERM'],
+    [join(project, name!), await nodeBinary(24), 'SIGINT']
+  ] as const) {
+    const child = new StartChild(t, [], {
+      KEY: join(certificate, 'key.pem'), CERT: join(certificate, 'cert.pem'), ROOT: folder, HOST: '127.0.0.1', PORT: '0', NODE_OPTIONS: ''
+    }, [program], node)
+    const listening = await child.line(/Server listening at /)
+    t.equal(await get(`${/https:[^"]+/.exec(listening)![0]}/${file.name}`), file.sha256)
+    child.signal(signal)
+    t.strictSame(await child.end(), { code: 0, errors: '' })
+  }
 })
 
 t.test('equivalence prints its table', async t => {

@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { Agent } from 'node:https'
 import t from 'tap'
 import { createApp as createDownloads } from '../../examples/downloads'
-import { compare, formatTable } from '../../examples/equivalence/run'
+import { areSame, compare, formatTable } from '../../examples/equivalence/run'
 import { createApp as createMinimal } from '../../examples/minimal'
 import { createApp as createProxied, passThrough } from '../../examples/proxy'
 import { createApp as createStatic } from '../../examples/static'
@@ -66,6 +66,7 @@ t.test('downloads', async t => {
     const refused = { status: 401, promotions: 0, sha256: sha256('{"error":"Unauthorized"}'), headers: { 'www-authenticate': 'Bearer' } }
     t.match(await exchange(url, headers), refused, JSON.stringify(headers))
   }
+  t.match(await exchange(url, { authorization: 'bEARER  secret' }), WHOLE, 'the name of the scheme is the same in any case')
   const headers = { authorization: 'Bearer secret' }
   t.match(await exchange(url, headers), { ...WHOLE, headers: { 'content-disposition': /^attachment/ } })
   t.match(await exchange(`${origin}/${file.name}`, headers), { status: 404 }, 'no other way to the file')
@@ -101,7 +102,10 @@ t.test('equivalence', async t => {
   const table = formatTable(comparisons).split('\n')
   t.match(table[1], new RegExp(`^OpenSSL, SSL_write +1,000,000 +\\d+ ms +\\d+ ms +${file.sha256}$`))
   t.equal(table.at(-1), 'The bytes are the same.')
-  t.match(formatTable(comparisons.map((row, index) => ({ ...row, sha256: String(index) }))), /The bytes DIFFER\.$/)
+  t.ok(areSame(comparisons))
+  const different = comparisons.map((row, index) => ({ ...row, sha256: String(index) }))
+  t.match(formatTable(different), /The bytes DIFFER\.$/)
+  t.notOk(areSame(different))
 })
 
 t.test('cluster', async t => {

@@ -141,6 +141,7 @@ t.test('the doctor says what the README shows', async t => {
 })
 
 t.test('the addon is built by the command that the README names', async t => {
+  await t.rejects(inFolder(process.execPath, 'node_modules/fastify-ktls/native/build.js'), { message: /: fastify-ktls: first: npm install --save-dev node-gyp node-addon-api$/ })
   await run('npm', ['install', '--save-dev', '--ignore-scripts', '--prefer-offline', '--no-audit', '--no-fund', 'node-gyp@12', 'node-addon-api'], { cwd: folder })
   await inFolder(process.execPath, 'node_modules/fastify-ktls/native/build.js')
   const outcome = JSON.parse(await inFolder(process.execPath, 'app.js')) as Outcome

@@ -15,8 +15,8 @@ export class StartChild {
   readonly #exited: Promise<number | NodeJS.Signals>
   readonly #waiting = new Set<() => void>()
 
-  constructor (t: Tap.Test, args: readonly string[], environment: Readonly<Record<string, string>> = {}, program: readonly string[] = [PROGRAM]) {
-    this.#child = spawn(process.execPath, [...program, ...args], {
+  constructor (t: Tap.Test, args: readonly string[], environment: Readonly<Record<string, string>> = {}, program: readonly string[] = [PROGRAM], node = process.execPath) {
+    this.#child = spawn(node, [...program, ...args], {
       stdio: ['ignore', 'pipe', 'pipe'],
       detached: true,
       env: { ...process.env, ...environment }
@@ -55,6 +55,10 @@ export class StartChild {
   get certificate (): string {
     const match = /--cacert (\S+)/.exec(this.lines.join('\n'))
     return match![1]!
+  }
+
+  get pid (): number {
+    return this.#child.pid!
   }
 
   /** As Ctrl-C does: to the program and all that it has started. */

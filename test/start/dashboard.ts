@@ -26,6 +26,7 @@ export async function useDashboard (t: Tap.Test, browser: Browser, origin: strin
   const promoted = async () => (await stats()).kernel!.promoted.software
 
   await page.getByText('(this page)').first().waitFor()
+  t.ok(await page.locator('[value=kernel]').isChecked(), 'it starts with the kernel')
 
   await t.test('a download of the browser goes by sendfile', async (t: Tap.Test) => {
     const before = await promoted()

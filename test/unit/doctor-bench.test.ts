@@ -1,10 +1,13 @@
 import { X509Certificate } from 'node:crypto'
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
 import t from 'tap'
 import { makeCertificate } from '../../lib/doctor/bench/certificate'
 import { verify } from '../../lib/doctor/bench/compare'
 import { addFigures, formatComparison } from '../../lib/doctor/bench/figures'
 import { parseOptions } from '../../lib/doctor/options'
 import { sha256 } from '../support/files'
+import { ROOT } from '../support/node'
 
 t.test('the arguments', async t => {
   for (const [args, expected] of [
@@ -18,7 +21,7 @@ t.test('the arguments', async t => {
   for (const [args, message] of [
     [['benhc'], /"benhc"; accepted is "bench"/],
     [['--seconds', '3'], /the command is ""/],
-    [['bench', 'one', 'other'], /"other" is too much/],
+    [['bench', 'one', 'other'], /^too many arguments: one file is accepted, not also "other"$/],
     [['bench', '--seconds', '0'], /--seconds is "0"/],
     [['bench', '--seconds', 'ten'], /--seconds is "ten"/],
     [['bench', '--seconds', '3601'], /--seconds is "3601"/],
@@ -70,5 +73,7 @@ With the plugin: 1.50 times the throughput, for 0.50 times the processor time.
 All its replies went by sendfile, encrypted by the kernel.
 CPU is that of the server's process, all threads. The client decrypts in another
 process; where it is the slower one, it limits the MB/s.`)
+  const workflow = readFileSync(join(ROOT, '.github/workflows/release.yml'), 'utf8')
+  t.match(formatComparison(comparison), `\n${/grep -qF "(.+)" /.exec(workflow)![1]!}\n`, 'the words that the release looks for')
   t.match(formatComparison({ ...comparison, plugin: { ...plugin, offloaded: 1 } }), '\n1 of its 30 replies went by sendfile;')
 })

@@ -53,19 +53,19 @@ Kernel TLS is available. What it gains here: npx fastify-ktls bench [FILE]`)
 })
 
 t.test('cause and remedy of what a machine cannot do', async t => {
-  const cases: ReadonlyArray<[string, Facts, string, { level: string, cause?: RegExp, remedy?: RegExp }]> = [
+  const cases: ReadonlyArray<[string, Facts, string, { level: string, state?: string, cause?: RegExp, remedy?: RegExp }]> = [
     ['another system', facts({ platform: 'darwin' }, { available: false, reason: 'not-linux' }), 'system', { level: 'fail', cause: /feature of Linux/, remedy: /Linux/ }],
-    ['an old Node', facts({ node: '18.20.1' }), 'runtime', { level: 'fail', cause: /Node 20/, remedy: /newer Node/ }],
+    ['an old Node', facts({ node: '18.20.1' }), 'runtime', { level: 'fail', cause: /Node 20/, remedy: /^use Node 20 or later$/ }],
     ['no addon', facts({ module: 'unknown' }, NO_ADDON), 'addon', { level: 'fail', cause: /\(cannot find it; gone\)$/, remedy: /^build it$/ }],
     ['no addon: the module', facts({ module: 'unknown' }, NO_ADDON), 'module tls', { level: 'unknown' }],
     ['no addon, the module is loaded', facts({}, NO_ADDON), 'module tls', { level: 'ok' }],
     ['no addon, the module is not loaded', facts({ module: 'on-disk' }, NO_ADDON), 'module tls', { level: 'fail', remedy: /^sudo modprobe tls/ }],
     ['no OpenSSL', facts({ openssl: null }, { ...NO_ADDON, reason: 'openssl-missing', detail: 'no function; use Node.js' }), 'addon', { level: 'fail', cause: /^no function$/, remedy: /^use Node.js$/ }],
-    ['the module is not loaded', facts({ module: 'on-disk' }, MISSING), 'module tls', { level: 'fail', cause: /not loaded/, remedy: /^sudo modprobe tls.*modules-load.d/ }],
-    ['nothing more is known of the module', facts({ module: 'unknown' }, MISSING), 'module tls', { level: 'fail', remedy: /^sudo modprobe tls/ }],
+    ['the module is not loaded', facts({ module: 'on-disk' }, MISSING), 'module tls', { level: 'fail', state: 'not loaded', cause: /is there, but nothing has loaded it/, remedy: /^sudo modprobe tls && echo tls \| sudo tee \/etc\/modules-load\.d\/tls\.conf$/ }],
+    ['nothing more is known of the module', facts({ module: 'unknown' }, MISSING), 'module tls', { level: 'fail', state: 'not loaded', cause: /cannot be seen/, remedy: /^sudo modprobe tls/ }],
     ['in a container', facts({ module: 'unknown', container: 'Docker' }, MISSING), 'module tls', { level: 'fail', remedy: /^on the host.*sudo modprobe tls/ }],
-    ['the module is not there', facts({ module: 'not-on-disk' }, MISSING), 'module tls', { level: 'fail', cause: /not among/, remedy: /reboot.*install/ }],
-    ['the kernel is built without', facts({ module: 'not-built', container: 'Docker' }, MISSING), 'module tls', { level: 'fail', cause: /CONFIG_TLS is not set/, remedy: /kernel with CONFIG_TLS=m/ }],
+    ['the module is not there', facts({ module: 'not-on-disk' }, MISSING), 'module tls', { level: 'fail', state: 'missing', cause: /not among/, remedy: /^if the kernel was upgraded since the last boot, reboot; otherwise install/ }],
+    ['the kernel is built without', facts({ module: 'not-built', container: 'Docker' }, MISSING), 'module tls', { level: 'fail', state: 'missing', cause: /CONFIG_TLS is not set/, remedy: /kernel with CONFIG_TLS=m/ }],
     ['a kernel from before kernel TLS', facts({ module: 'unknown', kernel: '4.4.0' }, MISSING), 'module tls', { level: 'fail', cause: /4\.13.*gVisor/, remedy: /newer kernel/ }],
     ['a refusal', facts({}, { available: false, reason: 'kernel-refused', detail: 'EPERM' }), 'probe', { level: 'fail', cause: /^EPERM$/, remedy: /SELinux/ }],
     ['a refusal in a container', facts({ container: 'Docker' }, { available: false, reason: 'kernel-refused', detail: 'EPERM' }), 'probe', { level: 'fail', remedy: /container's seccomp/ }],
@@ -79,9 +79,10 @@ t.test('cause and remedy of what a machine cannot do', async t => {
     ['a flaw, by the version that the kernel is made from', facts({ kernel: '6.12.0-1-amd64', upstream: '6.12.50' }), 'CVE-2026-23240', { level: 'warn' }],
     ['a flaw', facts({ kernel: '6.12.42' }), 'CVE-2025-38616', { level: 'warn', cause: /fixed in Linux 6\.1\.185, 6\.6\.103, 6\.12\.43/, remedy: /distributions backport/ }]
   ]
-  for (const [what, given, subject, { level, cause, remedy }] of cases) {
+  for (const [what, given, subject, { level, state, cause, remedy }] of cases) {
     const finding = examine(given).find(finding => finding.subject === subject)
     t.equal(finding?.level, level, what)
+    if (state !== undefined) t.equal(finding?.state, state, `${what}: state`)
     if (cause !== undefined) t.match(finding?.cause, cause, `${what}: cause`)
     if (remedy !== undefined) t.match(finding?.remedy, remedy, `${what}: remedy`)
   }

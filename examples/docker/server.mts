@@ -8,7 +8,8 @@ const { KEY = '/run/secrets/key.pem', CERT = '/run/secrets/cert.pem', ROOT = '/s
 const app = fastify({ logger: true, https: { key: readFileSync(KEY), cert: readFileSync(CERT) } })
 app.register(fastifyKtls)
 app.register(fastifyStatic, { root: ROOT })
-// Else `docker stop` waits ten seconds and then kills.
-process.once('SIGTERM', () => app.close())
+// Process 1 of a container ignores signals that it has no handler for: Ctrl-C would do
+// nothing, and `docker stop` would wait ten seconds and then kill.
+for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => app.close())
 // In a container 127.0.0.1 is the container's own.
 app.listen({ host: HOST, port: Number(PORT) })

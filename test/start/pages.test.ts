@@ -1,0 +1,109 @@
+/*
+ * The pages in a browser, served from this machine: what they show where the kernel
+ * has no kernel TLS, and when something fails.
+ */
+import { existsSync, readFileSync } from 'node:fs'
+import type { Browser, Page } from 'playwright-core'
+import t from 'tap'
+import { StartChild } from './child'
+import { launchChromium } from './chromium'
+
+/** Bound on what a browser waits for, in milliseconds. */
+const TIMEOUT = 2 * 60_000
+
+const KERNEL_TLS = existsSync('/proc/net/tls_stat')
+
+let browser: Browser
+let child: StartChild
+let origin: string
+const errors: Error[] = []
+t.before(async () => {
+  child = new StartChild(t, ['--here', '--port', '0'])
+  origin = await child.ready()
+  browser = await launchChromium()
+})
+t.teardown(() => browser.close())
+
+async function open (t: Tap.Test, path: string, prepare: (page: Page) => Promise<unknown> = async () => {}): Promise<Page> {
+  const context = await browser.newContext({ ignoreHTTPSErrors: true, baseURL: origin })
+  t.teardown(() => context.close())
+  const page = await context.newPage()
+  page.setDefaultTimeout(TIMEOUT)
+  page.on('pageerror', error => { errors.push(error) })
+  await prepare(page)
+  await page.goto(path)
+  return page
+}
+
+t.test('the start page with a query says how it came', async t => {
+  const page = await open(t, '/?x')
+  await t.resolves(page.getByText('This page itself was written by Node').waitFor())
+})
+
+t.test('the start page says why it knows nothing', async t => {
+  const page = await open(t, '/', page => page.route('/about', route => route.fulfill({ status: 503 })))
+  await page.locator('#place.bad', { hasText: '/about answered 503' }).waitFor()
+  t.equal(await page.locator('#page').innerText(), '')
+})
+
+t.test('the dashboard starts with what the kernel can do', async t => {
+  const page = await open(t, '/dashboard')
+  await page.locator(`[value=${KERNEL_TLS ? 'kernel' : 'default'}]:checked`).waitFor({ state: 'attached' })
+  t.equal(await page.locator('[value=kernel]').isEnabled(), KERNEL_TLS)
+
+  const patch = async (body: object) => await page.evaluate(`fetch('/dashboard/settings', {
+    method: 'PATCH', headers: { 'content-type': 'application/json' }, body: '${JSON.stringify(body)}'
+  }).then(async response => ({ status: response.status, body: await response.json() }))`) as { status: number, body: object }
+  t.equal((await patch({ mode: 'kernel' })).status, KERNEL_TLS ? 200 : 400)
+  t.strictSame(await patch({ mode: 'default', other: 1 }), { status: 200, body: { mode: 'default', load: false } })
+})
+
+t.test('what went wrong with a change stays until one goes well', async t => {
+  const page = await open(t, '/dashboard')
+  await page.route('/dashboard/settings', route => route.fulfill({ status: 503 }), { times: 1 })
+  const load = page.getByRole('button', { name: 'Load' })
+  const trouble = page.getByRole('alert')
+  await load.click()
+  await trouble.getByText('/dashboard/settings answered 503').waitFor()
+  for (let refresh = 0; refresh < 2; refresh++) await page.waitForResponse(/\/dashboard\/state/)
+  t.match(await trouble.innerText(), 'answered 503')
+  await load.click()
+  await t.resolves(trouble.waitFor({ state: 'hidden' }))
+  // For the next test.
+  await load.click()
+  await page.getByRole('button', { name: 'Load', pressed: false }).waitFor()
+})
+
+t.test('a load whose process has died is off', async t => {
+  const page = await open(t, '/dashboard')
+  const [off, on] = [false, true].map(pressed => page.getByRole('button', { name: 'Load', pressed }))
+  await off!.click()
+  await on!.waitFor()
+  const clients = childrenOf(child.pid).filter(pid => readFileSync(`/proc/${pid}/cmdline`, 'latin1').includes('load-clients'))
+  t.equal(clients.length, 1)
+  process.kill(clients[0]!, 'SIGKILL')
+  await t.resolves(off!.waitFor())
+})
+
+t.test('a page that outlives the server begins anew', async t => {
+  const page = await open(t, '/dashboard')
+  const state = (after: RegExp) => page.waitForRequest(request => after.test(new URL(request.url()).search))
+  await state(/^\?after=\d/)
+  const anew = state(/^\?after=-1$/)
+  await page.route(/\/dashboard\/state/, async route => {
+    const answer = await route.fetch()
+    await route.fulfill({ json: { ...await answer.json() as object, taken: 0, samples: [] } })
+  }, { times: 1 })
+  await t.resolves(anew)
+  await t.resolves(state(/^\?after=\d/))
+})
+
+t.test('it ends, and no page had an error that it did not catch', async t => {
+  t.same(errors, [])
+  child.signal('SIGTERM')
+  t.strictSame(await child.end(), { code: 0, errors: '' })
+})
+
+function childrenOf (pid: number): number[] {
+  return readFileSync(`/proc/${pid}/task/${pid}/children`, 'latin1').split(' ').filter(Boolean).map(Number)
+}
