@@ -216,7 +216,10 @@ declare namespace fastifyKtls {
      * ends during a system call, those of that call, 2 MiB at most, are not among them.
      */
     readonly sent: number
-    /** What the write failed with; `null` when the socket was destroyed meanwhile. */
+    /**
+     * What the write failed with; `null` when the socket was destroyed meanwhile, `ERR_STREAM_DESTROYED` when
+     * the file still waited behind other writes then.
+     */
     readonly error: Error | null
   }
 
