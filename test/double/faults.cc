@@ -185,8 +185,8 @@ void Install() {
   static std::once_flag once;
   std::call_once(once, [] {
     next = sys;
-    sys = {SetOption,      GetOption, SendMessage, SendFile,   ShutDown, Close, Duplicate,
-           Unacknowledged, EpollCtl,  Cached,      Read,       Poll,     Statx};
+    sys = {SetOption,      GetOption, SendMessage, SendFile, ShutDown, Close, Duplicate,
+           Unacknowledged, EpollCtl,  Cached,      Read,     Poll,     Statx};
   });
 }
 
