@@ -1,8 +1,8 @@
 import { fork } from 'node:child_process'
 import type { ForkOptions } from 'node:child_process'
-import { once } from 'node:events'
 import { join } from 'node:path'
 import { certificate } from '../certificate'
+import { messageOf } from '../support/message'
 import type { ChildServer } from './child-server'
 
 /** A server in a process of its own (child-server.ts). */
@@ -13,6 +13,6 @@ export async function startChild (t: Tap.Test, options: Pick<ChildServer, 'path'
     ...program
   })
   t.teardown(() => { child.kill() })
-  const [origin] = await once(child, 'message') as [string]
+  const origin = await messageOf<string>(child)
   return { child, origin, port: Number(new URL(origin).port) }
 }

@@ -11,13 +11,13 @@ const KERNEL_TESTS = join(__dirname, '../kernel/run.js')
 for (const major of [20, 22, 24, 26] as const) {
   t.test(`Node ${major}`, async t => {
     const node = await nodeBinary(major)
-    const env = { ...process.env, TAP: '1', TAP_TIMEOUT: '600' }
+    const env = { ...process.env, TAP: '1', TAP_TIMEOUT: '1800' }
     await t.spawn(node, [ADDON_TESTS], { env }, 'the addon')
     if (major === 22 || major === 26) await t.spawn(node, ['--expose-gc', KERNEL_TESTS, '--double'], { env }, 'the kernel tests')
   })
 }
 
 t.test('calls take less, and records are held back', async t => {
-  const env = { ...process.env, TAP: '1', TAP_TIMEOUT: '600', KTLS_DOUBLE_SEND_LIMIT: '120000' }
+  const env = { ...process.env, TAP: '1', TAP_TIMEOUT: '1800', KTLS_DOUBLE_SEND_LIMIT: '120000' }
   await t.spawn(process.execPath, [KERNEL_TESTS, '--double', 'closing', 'endings', 'requests'], { env }, 'the kernel tests of closing')
 })

@@ -66,7 +66,7 @@ for (const { name, netem, counter } of FAULTS) {
 }
 
 /** So slow that a transfer is still under way when silence falls. */
-const SLOW = 'rate 20mbit'
+const SLOW = 'rate 5mbit'
 const FAST = 'rate 10gbit'
 const SILENT = 'loss 100%'
 const RETRIES = 'Tcp.RetransSegs'

@@ -121,7 +121,7 @@ async function fill ({ socket }: Held, content: Buffer): Promise<number> {
 t.test('what was reported as written arrives, though the client had read nothing of it', async t => {
   const content = randomBytes(64 << 20)
   for (const how of ['end', 'destroySoon', 'destroy'] as const) {
-    await withAndWithout(t, {}, async ({ hold }) => {
+    await withAndWithout(t, { largeBuffers: true }, async ({ hold }) => {
       const held = await hold('idle')
       held.client.tls.pause()
       const reported = await fill(held, content)

@@ -8,6 +8,7 @@ import { get, receive } from '../support/client'
 import type { EndedWorkers } from '../support/ended-worker'
 import { makeFile, makeFolder } from '../support/files'
 import { kernelPromotions, openDescriptors } from '../support/kernel'
+import { messageOf } from '../support/message'
 import { nodeJson } from '../support/node'
 import { request } from '../support/request'
 import { serveFolder } from '../support/static'
@@ -27,17 +28,17 @@ t.test("each worker of a cluster has its connections' files sent by the kernel",
   cluster.setupPrimary({ exec: WORKER_SERVER, args: [folder] })
   const workers = [cluster.fork(), cluster.fork()]
   t.teardown(() => { for (const worker of workers) worker.kill() })
-  const listening = await Promise.all(workers.map(worker => once(worker, 'message') as Promise<[Listening]>))
-  const [port, ...others] = listening.map(([{ port }]) => port)
+  const listening = await Promise.all(workers.map(worker => messageOf<Listening>(worker.process)))
+  const [port, ...others] = listening.map(({ port }) => port)
   t.strictSame(others, [port], 'on one port')
 
   // Each has asked the kernel what it can, by promotions.
   const before = kernelPromotions()
   const promoted = new Map<Worker, number>()
+  const died = new AbortController()
+  cluster.once('exit', () => died.abort())
   for (let requests = 1; promoted.size < workers.length; requests++) {
-    const replied = new Promise<[Worker, Served]>(resolve => {
-      cluster.once('message', (worker, served: Served) => resolve([worker, served]))
-    })
+    const replied = once(cluster, 'message', { signal: died.signal }) as Promise<[Worker, Served]>
     t.equal((await request(`https://127.0.0.1:${port}/${file.name}`)).sha256, file.sha256)
     const [worker, served] = await replied
     t.match(served.decision, SENDFILE)

@@ -9,16 +9,18 @@ import { makeFile, makeFolder } from '../support/files'
 import { kernelPromotions, openDescriptors } from '../support/kernel'
 import { request } from '../support/request'
 import type { TestServer } from '../support/server'
+import { keepAllBuffersSmall } from '../support/sockets'
 import { serveFolder } from '../support/static'
 import { until } from '../support/wait'
 
-/** More than the buffers of a connection hold, and so is the long head. */
-const BIG = 40 << 20
-const LONG = 16 << 20
+/** More than the buffers of a connection hold where they are kept small, and so is the long head. */
+const BIG = 4 << 20
+const LONG = 4 << 20
 const SMALL = 100_000
 
 interface Scene extends TestServer {
-  readonly seen: { sockets: number, open: number, replied: number }
+  /** `replied`: how many replies have ended on the connection from that port. */
+  readonly seen: { sockets: number, open: number, readonly replied: Map<number, number> }
   /** What has been logged since the last call, and the errors that the server's events told; in no order. */
   readonly trace: () => string[]
   /** Called by the route /now before it replies, by /later as it is entered. */
@@ -26,7 +28,7 @@ interface Scene extends TestServer {
 }
 
 async function scene (t: Tap.Test, folder: string, ktls: boolean): Promise<Scene> {
-  const seen = { sockets: 0, open: 0, replied: 0 }
+  const seen: Scene['seen'] = { sockets: 0, open: 0, replied: new Map() }
   const told: string[] = []
   const server = await serveFolder(t, folder, {
     ...(ktls ? { ktls: {} } : {}),
@@ -38,7 +40,10 @@ async function scene (t: Tap.Test, folder: string, ktls: boolean): Promise<Scene
         socket.once('close', () => seen.open--)
       })
       for (const name of ['tlsClientError', 'clientError']) app.server.on(name, (error: NodeJS.ErrnoException) => told.push(`${name} ${error.code}`))
-      app.addHook('onResponse', async () => { seen.replied++ })
+      app.addHook('onRequest', async (request, reply) => {
+        const port = request.raw.socket.remotePort!
+        reply.raw.once('finish', () => seen.replied.set(port, repliedTo(port, seen) + 1))
+      })
       app.get('/now', (_request, reply) => {
         result.whenAsked()
         return reply.sendFile('big.bin')
@@ -100,9 +105,12 @@ const STAGES: readonly Stage[] = [
   { name: 'after the last byte', promotes: true, reach: download }
 ]
 
+const repliedTo = (port: number, { replied }: Scene['seen']) => replied.get(port) ?? 0
+
 /** The whole of the small file, and the server knows. */
 async function download (client: RawClient, { seen }: Scene): Promise<void> {
-  const { replied } = seen
+  const port = client.tcp.localPort!
+  const replied = repliedTo(port, seen)
   let missing = SMALL
   const count = (chunk: Buffer) => {
     const head = chunk.indexOf('\r\n\r\n')
@@ -111,7 +119,7 @@ async function download (client: RawClient, { seen }: Scene): Promise<void> {
   client.tls.on('data', count)
   client.tls.resume()
   ask(client, '/small.bin')
-  await until(() => missing === 0 && seen.replied > replied)
+  await until(() => missing === 0 && repliedTo(port, seen) > replied)
   client.tls.off('data', count)
   client.tls.pause()
 }
@@ -121,8 +129,9 @@ async function settled ({ seen, app }: Scene): Promise<void> {
 }
 
 t.test('a client resets its connection', async t => {
+  keepAllBuffersSmall(t)
   const folder = makeFolder(t)
-  const [small, other] = [makeFile(folder, SMALL, 'small.bin'), makeFile(folder, 3_000_000, 'other.bin')]
+  const [small, other] = [makeFile(folder, SMALL, 'small.bin'), makeFile(folder, 1_000_000, 'other.bin')]
   makeFile(folder, BIG, 'big.bin')
   const [plain, ktls] = [await scene(t, folder, false), await scene(t, folder, true)]
   // The sender thread's own descriptors come with the first promotion.

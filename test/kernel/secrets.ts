@@ -1,6 +1,5 @@
 import { fork } from 'node:child_process'
 import type { ChildProcess } from 'node:child_process'
-import { once } from 'node:events'
 import { closeSync, openSync, readFileSync, readSync } from 'node:fs'
 import { join } from 'node:path'
 import type { SecureVersion } from 'node:tls'
@@ -9,6 +8,7 @@ import { certificate } from '../certificate'
 import type { ChildConnections, ChildMessage, ChildOptions } from '../support/secrets-child'
 import { open, readReply, send } from '../support/client'
 import { makeFile, makeFolder } from '../support/files'
+import { messageOf } from '../support/message'
 import { RecordKeys, SUITES } from '../support/record-client'
 
 const folder = makeFolder(t)
@@ -44,9 +44,9 @@ function occurrences (pid: number, needles: readonly Buffer[]): number[] {
   return counts
 }
 
-async function ask (child: ChildProcess): Promise<ChildConnections> {
+function ask (child: ChildProcess): Promise<ChildConnections> {
   child.send('connections')
-  return (await once(child, 'message'))[0]
+  return messageOf(child)
 }
 
 interface Server {
@@ -62,7 +62,7 @@ async function start (t: Tap.Test, options: Omit<ChildOptions, 'folder'>): Promi
     env: { ...process.env, NODE_OPTIONS: '', KTLS_TEST_CERTIFICATE: JSON.stringify(await certificate()) }
   })
   t.teardown(() => { child.kill() })
-  const [{ port, rekey }] = await once(child, 'message') as [ChildMessage]
+  const { port, rekey } = await messageOf<ChildMessage>(child)
   return { child, port, rekey }
 }
 

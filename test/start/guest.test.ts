@@ -1,11 +1,11 @@
 import { readFile } from 'node:fs/promises'
 import t from 'tap'
-import { availablePort } from '../../examples/start/port'
 import { sha256 } from '../support/files'
 import { StartChild } from './child'
 import { launchChromium } from './chromium'
 import { useDashboard } from './dashboard'
 import { fetchBytes, parseSums } from './download'
+import { freePort } from './free-port'
 import { qemuForwarding } from './qemu-of'
 
 /** Bound on what a browser waits for while the guest encrypts 100 MB, in milliseconds. */
@@ -15,7 +15,7 @@ const BROWSER_TIMEOUT = 5 * 60_000
 t.setTimeout(25 * 60_000)
 
 t.test('npm start serves by a kernel, to curl and to a browser', async t => {
-  const child = new StartChild(t, ['--port', '0'])
+  const child = new StartChild(t, ['--port', String(await freePort())])
   const origin = await child.ready()
   const { port } = new URL(origin)
   const fetchPath = (path: string) => fetchBytes(`${origin}${path}`, child.certificate)
@@ -70,7 +70,7 @@ t.test('npm start serves by a kernel, to curl and to a browser', async t => {
 })
 
 t.test('SIGTERM while the guest starts ends both', async t => {
-  const port = String(await availablePort(0))
+  const port = String(await freePort())
   const child = new StartChild(t, ['--port', port])
   const line = await child.line(/^(the guest is up|ready )/)
   t.equal(qemuForwarding(port).length, line.startsWith('the guest') ? 1 : 0)

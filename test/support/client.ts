@@ -21,8 +21,17 @@ export async function open (port: number, options: ConnectionOptions = {}, onKey
   const tls = connectTls({ socket: watched(tcp, records), rejectUnauthorized: false, ...options })
   tls.on('error', () => {})
   tls.on('keylog', onKeylog)
-  await once(tls, 'secureConnect')
+  await connected(tls)
   return { tls, tcp, records }
+}
+
+/** Until the handshake is over; rejects if the connection ends before. */
+export function connected (tls: TLSSocket): Promise<void> {
+  return new Promise((resolve, reject) => {
+    tls.once('secureConnect', resolve)
+    tls.once('error', reject)
+    tls.once('close', () => reject(new Error('closed before the handshake was over')))
+  })
 }
 
 /** A client that has sent `GET path`. */
@@ -56,6 +65,20 @@ export interface Reply {
   readonly sha256: string
 }
 
+/** Until there is more to read; rejects if the connection has no more than the bytes that it had. */
+function readable (tls: TLSSocket, had: number): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const done = (settle: () => void) => {
+      tls.off('readable', onReadable).off('close', onClose)
+      settle()
+    }
+    const onReadable = () => done(resolve)
+    const onClose = () => done(() => reject(new Error(`closed after ${had} bytes of a reply`, { cause: tls.errored })))
+    tls.on('readable', onReadable).on('close', onClose)
+    if (tls.closed) onClose()
+  })
+}
+
 /** Reads one reply; without Content-Length it has no body. What follows stays in the stream. */
 export async function readReply ({ tls }: RawClient): Promise<Reply> {
   const readTo = async (size: (bytes: Buffer) => number): Promise<Buffer> => {
@@ -63,7 +86,7 @@ export async function readReply ({ tls }: RawClient): Promise<Reply> {
     for (let have = 0, wanted = -1; ;) {
       const chunk: Buffer | null = tls.read()
       if (chunk === null) {
-        await once(tls, 'readable')
+        await readable(tls, have)
         continue
       }
       chunks.push(chunk)

@@ -7,6 +7,7 @@ import { createReadStream } from 'node:fs'
 import Fastify from 'fastify'
 import { certificate } from '../certificate'
 import { ktls } from './plugin'
+import { keepBuffersSmall } from './sockets'
 
 if (process.env.KTLS_TEST_DOUBLE === '1') require('../double/install')
 
@@ -19,6 +20,7 @@ function tell (message: Message): void {
 async function serve (path: string): Promise<void> {
   const app = Fastify({ https: await certificate() })
   await app.register(ktls)
+  app.server.on('connection', keepBuffersSmall)
   app.get('/', (_request, reply) => reply.send(createReadStream(path)))
   process.once('SIGTERM', async () => {
     process.removeAllListeners('disconnect')

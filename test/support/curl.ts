@@ -7,7 +7,7 @@ import { sha256 } from './files'
 const run = promisify(execFile)
 
 /** Bound on one curl call, in milliseconds: generous, for emulated processors. */
-const TIMEOUT = 300_000
+const TIMEOUT = 900_000
 
 export interface Download {
   readonly status: number

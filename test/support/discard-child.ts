@@ -7,7 +7,7 @@ import { once } from 'node:events'
 import { connect as connectTcp } from 'node:net'
 import { connect as connectTls } from 'node:tls'
 import { requestOf } from './client'
-import { descriptorOf, discard, duplicate } from './sockets'
+import { descriptorOf, discard, duplicate, keepBuffersSmall } from './sockets'
 
 export type DiscardMessage = string | number
 
@@ -19,6 +19,7 @@ function tell (bytes: number): void {
 async function run (port: number): Promise<void> {
   const tcp = connectTcp(port, '127.0.0.1')
   await once(tcp, 'connect')
+  keepBuffersSmall(tcp)
   const fd = descriptorOf(tcp)
   const tls = connectTls({ socket: tcp, rejectUnauthorized: false })
   await once(tls, 'secureConnect')

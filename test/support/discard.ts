@@ -1,7 +1,7 @@
 import { fork } from 'node:child_process'
-import { once } from 'node:events'
 import { join } from 'node:path'
 import type { DiscardMessage } from './discard-child'
+import { messageOf } from './message'
 
 export interface DiscardingClient {
   /** Asks for a path, on a connection that ends with the reply. */
@@ -14,11 +14,11 @@ export interface DiscardingClient {
 export async function discardingClient (t: Tap.Test, port: number): Promise<DiscardingClient> {
   const child = fork(join(__dirname, 'discard-child.js'), [String(port)], { env: { ...process.env, NODE_OPTIONS: '' } })
   t.teardown(() => { child.kill() })
-  const tell = async (message: DiscardMessage): Promise<number> => {
+  const tell = (message: DiscardMessage): Promise<number> => {
     child.send(message)
-    return (await once(child, 'message') as [number])[0]
+    return messageOf<number>(child)
   }
-  await once(child, 'message')
+  await messageOf(child)
   return {
     ask: async path => { await tell(path) },
     receive: tell

@@ -7,11 +7,12 @@ import { makeFile, makeFolder } from './files'
 import type { TestFile } from './files'
 import { kernelPromotions, openDescriptors } from './kernel'
 import type { ServerOptions, TestServer } from './server'
+import { keepAllBuffersSmall } from './sockets'
 import { serveFolder } from './static'
 import { until } from './wait'
 
-/** More than the buffers of a connection hold. */
-const BIG = 40 << 20
+/** More than the buffers of a connection hold where they are kept small. */
+const BIG = 4 << 20
 
 const folder = makeFolder(root)
 /** What is served in each phase. */
@@ -54,9 +55,11 @@ export interface Holder {
 /**
  * Runs `body` with a server without the plugin and with one that has it, and
  * returns its results in this order. With the plugin each connection was
- * promoted, and nothing of them is left.
+ * promoted, and nothing of them is left. Buffers are small, unless the test is
+ * about those that the kernel gives.
  */
-export async function withAndWithout<T> (t: Tap.Test, options: Omit<ServerOptions, 'ktls'>, body: (holder: Holder) => Promise<T>): Promise<[plain: T, tested: T]> {
+export async function withAndWithout<T> (t: Tap.Test, { largeBuffers = false, ...options }: Omit<ServerOptions, 'ktls'> & { readonly largeBuffers?: boolean }, body: (holder: Holder) => Promise<T>): Promise<[plain: T, tested: T]> {
+  if (!largeBuffers) keepAllBuffersSmall(t)
   const run = async (plugin: boolean): Promise<T> => {
     const descriptors = openDescriptors().length
     const promotions = kernelPromotions()

@@ -5,7 +5,7 @@ import { connect as connectTcp } from 'node:net'
 import type { Socket } from 'node:net'
 import { Duplex } from 'node:stream'
 import { connect as connectTls } from 'node:tls'
-import { requestOf } from './client'
+import { connected, requestOf } from './client'
 import { sha256 } from './files'
 
 const HEADER = 5
@@ -142,8 +142,12 @@ export class RecordClient extends EventEmitter<{ progress: [] }> {
     this.#write.update()
   }
 
+  /** Rejects if the connection ends and the condition does not hold. */
   async until (condition: () => boolean): Promise<void> {
-    while (!condition()) await once(this, 'progress')
+    while (!condition()) {
+      if (this.ended) throw new Error(`ended with ${this.#size} bytes unread, ${this.keyUpdates} KeyUpdates, alerts ${JSON.stringify(this.alerts)}`)
+      await once(this, 'progress')
+    }
   }
 
   /** The next reply, or what there was of it when the connection ended. */
@@ -216,7 +220,10 @@ export async function connectRecords (port: number, suite = 'TLS_AES_256_GCM_SHA
     const [label, , secret] = line.toString().trim().split(' ')
     secrets.set(label!, Buffer.from(secret!, 'hex'))
   })
-  await once(tls, 'secureConnect')
+  const onClose = () => { tls.destroy(new Error('closed in the handshake')) }
+  tcp.once('close', onClose)
+  await connected(tls)
+  tcp.off('close', onClose)
   tcp.off('data', feed)
   const keys = (label: string) => new RecordKeys(SUITES[suite]!, secrets.get(label)!)
   return new RecordClient(tcp, keys('CLIENT_TRAFFIC_SECRET_0'), keys('SERVER_TRAFFIC_SECRET_0'), Buffer.concat(received))

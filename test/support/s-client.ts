@@ -14,14 +14,24 @@ export interface SClient {
 export async function sClient (port: number, args: readonly string[], talk: (client: SClient) => Promise<void>): Promise<Buffer> {
   const child = spawn('openssl', ['s_client', '-connect', `127.0.0.1:${port}`, '-quiet', ...args])
   const closed = once(child, 'close')
+  let over = false
+  closed.then(() => { over = true })
   const lines = createInterface({ input: child.stderr })
   const seen: string[] = []
   lines.on('line', line => seen.push(line))
   const output = buffer(child.stdout)
-  await talk({
-    write: text => { child.stdin.write(text) },
-    line: text => until(() => seen.includes(text))
-  })
+  try {
+    await talk({
+      write: text => { child.stdin.write(text) },
+      line: async text => {
+        await until(() => over || seen.includes(text))
+        if (!seen.includes(text)) throw new Error(`ended without the line ${text}:\n${seen.join('\n')}`)
+      }
+    })
+  } catch (error) {
+    child.kill()
+    throw error
+  }
   const bytes = await output
   await closed
   return bytes

@@ -11,6 +11,7 @@ import { requestOf } from './client'
 import { makeFile, makeFolder } from './files'
 import type { TestFile } from './files'
 import { kernelPromotions } from './kernel'
+import { messageOf } from './message'
 import type { SlowListening, SlowServing } from './slow-clients-child'
 import { keepBuffersSmall } from './sockets'
 
@@ -49,13 +50,13 @@ async function startServer (t: Tap.Test, folder: string, connections: number): P
     env: { ...process.env, NODE_OPTIONS: '', KTLS_TEST_CERTIFICATE: JSON.stringify(await certificate()) }
   })
   t.teardown(() => { child.kill() })
-  const [{ port }] = await once(child, 'message') as [SlowListening]
+  const { port } = await messageOf<SlowListening>(child)
   return {
     port,
     pid: child.pid!,
-    look: async () => {
+    look: () => {
       child.send('look')
-      return (await once(child, 'message') as [SlowServing])[0]
+      return messageOf<SlowServing>(child)
     }
   }
 }

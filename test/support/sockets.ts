@@ -1,3 +1,4 @@
+import { subscribe, unsubscribe } from 'node:diagnostics_channel'
 import type { Socket } from 'node:net'
 import { join } from 'node:path'
 
@@ -21,4 +22,24 @@ export function descriptorOf (socket: Socket): number {
 /** Has the kernel's buffers of a connection, which by themselves grow to several MiB, stay small. */
 export function keepBuffersSmall (socket: Socket): void {
   if (!limitBuffers(descriptorOf(socket), 64 << 10)) throw new Error('SO_SNDBUF, SO_RCVBUF')
+}
+
+/**
+ * The same for each connection that this process makes or accepts until the test
+ * ends: a transfer to a client that does not read is then in its middle with far
+ * fewer bytes, which an emulated processor would take seconds to encrypt.
+ */
+export function keepAllBuffersSmall (t: Tap.Test): void {
+  const onAccept = (message: unknown) => keepBuffersSmall((message as { socket: Socket }).socket)
+  // It has no descriptor before it is connected.
+  const onConnect = (message: unknown) => {
+    const { socket } = message as { socket: Socket }
+    socket.once('connect', () => keepBuffersSmall(socket))
+  }
+  subscribe('net.server.socket', onAccept)
+  subscribe('net.client.socket', onConnect)
+  t.teardown(() => {
+    unsubscribe('net.server.socket', onAccept)
+    unsubscribe('net.client.socket', onConnect)
+  })
 }

@@ -1,6 +1,7 @@
 import { once } from 'node:events'
 import { join } from 'node:path'
 import { Worker } from 'node:worker_threads'
+import { messageOf } from './message'
 import type { Listening, Served } from './worker-server'
 
 /** What runs in a cluster's worker or a worker thread. */
@@ -18,12 +19,12 @@ export interface WorkerServer extends Listening {
 /** A server in a worker thread. */
 export async function startWorker (folder: string): Promise<WorkerServer> {
   const worker = new Worker(WORKER_SERVER, { argv: [folder] })
-  const [{ port }] = await once(worker, 'message') as [Listening]
+  const { port } = await messageOf<Listening>(worker)
   return {
     worker,
     port,
     origin: `https://127.0.0.1:${port}`,
-    served: async () => (await once(worker, 'message') as [Served])[0],
+    served: () => messageOf<Served>(worker),
     close: async () => {
       worker.postMessage('close')
       return (await once(worker, 'exit') as [number])[0]

@@ -1,7 +1,7 @@
 import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { run } from './run'
+import { run, runDownload } from './run'
 
 /** A Debian suite, and which of Debian's two archives holds it. */
 export interface Suite { readonly name: string, readonly archive: 'main' | 'security' }
@@ -39,7 +39,7 @@ export class Apt {
         'APT::Sandbox::User': '',
         'APT::Architecture': 'amd64'
       }).flatMap(([name, value]) => ['-o', `${name}=${value}`]))
-      await run('apt-get', [...apt.options, '-o', 'APT::Update::Error-Mode=any', 'update'])
+      await runDownload('apt-get', [...apt.options, '-o', 'APT::Update::Error-Mode=any', 'update'])
       return await task(apt)
     } finally {
       await rm(folder, { recursive: true, force: true })
@@ -58,13 +58,13 @@ export class Apt {
   /** Unpacks packages into a folder, without what they depend on. */
   async unpack (names: readonly string[], into: string): Promise<void> {
     const folder = await mkdtemp(join(this.folder, 'download-'))
-    await run('apt-get', [...this.options, 'download', ...names], { cwd: folder })
+    await runDownload('apt-get', [...this.options, 'download', ...names], { cwd: folder })
     await unpackAll(folder, into)
   }
 
   /** Unpacks packages and all they depend on, down to the C library. */
   async unpackWithDependencies (names: readonly string[], into: string): Promise<void> {
-    await run('apt-get', [...this.options, 'install', '--yes', '--no-install-recommends', '--download-only', ...names])
+    await runDownload('apt-get', [...this.options, 'install', '--yes', '--no-install-recommends', '--download-only', ...names])
     await unpackAll(join(this.folder, 'cache', 'archives'), into)
   }
 }
@@ -99,7 +99,7 @@ async function debianTargets (): Promise<ReadonlyArray<ReadonlyMap<string, strin
     throw new Error('the test guest is made of Debian packages: it needs Debian\'s apt-get and dpkg-deb', { cause: error })
   })
   if (known.trim() !== '' || process.getuid?.() !== 0) return parseTargets(known)
-  await run('apt-get', ['update'])
+  await runDownload('apt-get', ['update'])
   return parseTargets(await run('apt-get', list))
 }
 

@@ -1,3 +1,5 @@
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { mkdir, mkdtemp, readdir, rename, rm, stat, utimes } from 'node:fs/promises'
 import { homedir } from 'node:os'
 import { join } from 'node:path'
@@ -48,9 +50,21 @@ export async function cacheEntry (name: string, version: string, fill: (folder: 
 export async function freshEntry (
   name: string, maxAge: number, lookUp: (offer: Offer) => Promise<string>, onProgress: Progress
 ): Promise<string> {
-  const cached = await newestVersion(join(cacheFolder(), name))
-  if (cached !== undefined && Date.now() - cached.checked < maxAge * DAY) return cached.path
+  const parent = join(cacheFolder(), name)
+  const isFresh = (entry: Cached | undefined): entry is Cached => entry !== undefined && Date.now() - entry.checked < maxAge * DAY
+  const found = await newestVersion(parent)
+  if (isFresh(found)) return found.path
+  await mkdir(parent, { recursive: true })
+  return alone(join(parent, '.lock'), async () => {
+    // Another one may have had the lock for that.
+    const cached = await newestVersion(parent)
+    return isFresh(cached) ? cached.path : renewed(name, cached, lookUp, onProgress)
+  })
+}
 
+async function renewed (
+  name: string, cached: Cached | undefined, lookUp: (offer: Offer) => Promise<string>, onProgress: Progress
+): Promise<string> {
   try {
     const entry = await lookUp((version, fill) => cacheEntry(name, version, fill))
     const now = new Date()
@@ -63,9 +77,30 @@ export async function freshEntry (
   }
 }
 
+/**
+ * Runs a task while no other has the lock, so that two test files that start together do not download the same. It
+ * is flock(1)'s, which goes with its standard input: with this process, however that ends.
+ */
+async function alone<T> (lock: string, task: () => Promise<T>): Promise<T> {
+  const holder = spawn('flock', [lock, 'sh', '-c', 'echo; exec cat'], { stdio: ['pipe', 'pipe', 'inherit'] })
+  const [line] = await Promise.race([once(holder.stdout, 'data'), once(holder, 'close')]) as [Buffer | number]
+  if (!Buffer.isBuffer(line)) throw new Error(`flock could not lock ${lock}`)
+  try {
+    return await task()
+  } finally {
+    holder.stdin.end()
+  }
+}
+
+interface Cached {
+  readonly path: string
+  /** When it was last found to be the newest. */
+  readonly checked: number
+}
+
 /** The time of an entry's folder is when it was last found to be the newest. */
-async function newestVersion (parent: string): Promise<{ path: string, checked: number } | undefined> {
-  let newest: { path: string, checked: number } | undefined
+async function newestVersion (parent: string): Promise<Cached | undefined> {
+  let newest: Cached | undefined
   for (const name of await readdir(parent).catch(() => [])) {
     if (name.startsWith('.')) continue
     const path = join(parent, name)

@@ -1,7 +1,7 @@
 import { access, constants } from 'node:fs/promises'
 import { join } from 'node:path'
 import { freshEntry, type Progress } from './cache'
-import { run } from './run'
+import { runDownload } from './run'
 
 export const NODE_MAJORS = [20, 22, 24, 26] as const
 
@@ -29,7 +29,7 @@ export async function fetchNode (major: NodeMajor, arch: 'x64' | 'arm64', onProg
     return offer(version, async folder => {
       onProgress(`fetching Node ${version}`)
       // --force: also for another processor than this one.
-      await run('npm', ['install', '--prefix', folder, '--no-audit', '--no-fund', '--ignore-scripts', '--force', `${name}@${version}`], { cwd: folder })
+      await runDownload('npm', ['install', '--prefix', folder, '--no-audit', '--no-fund', '--ignore-scripts', '--force', `${name}@${version}`], { cwd: folder })
     })
   }, onProgress)
   const binary = join(entry, 'node_modules', name, 'bin', 'node')
@@ -39,7 +39,7 @@ export async function fetchNode (major: NodeMajor, arch: 'x64' | 'arm64', onProg
 
 /** `npm view` lists every version that a range matches, oldest first; a single match comes as a bare string. */
 async function newest (wanted: string): Promise<string> {
-  const shown: unknown = JSON.parse(await run('npm', ['view', wanted, 'version', '--json'], { cwd: '/' }))
+  const shown: unknown = JSON.parse(await runDownload('npm', ['view', wanted, 'version', '--json'], { cwd: '/' }))
   const version: unknown = Array.isArray(shown) ? shown.at(-1) : shown
   if (typeof version !== 'string') throw new Error(`npm knows no ${wanted}`)
   return version

@@ -1,4 +1,9 @@
 import { execFile } from 'node:child_process'
+import { setTimeout } from 'node:timers/promises'
+
+/** A mirror that has just failed gets so many milliseconds. */
+const PAUSE = 3000
+const ATTEMPTS = 3
 
 /** Runs a host program to its end; an error carries what the program wrote to stderr. */
 export function run (file: string, args: readonly string[], options: { cwd?: string, env?: NodeJS.ProcessEnv } = {}): Promise<string> {
@@ -10,4 +15,16 @@ export function run (file: string, args: readonly string[], options: { cwd?: str
       reject(new Error(`${[file, ...args].join(' ')}: ${detail}`, { cause: error }))
     })
   })
+}
+
+/** The same for one that downloads: a network that fails for a moment is no reason to give up. */
+export async function runDownload (file: string, args: readonly string[], options: { cwd?: string } = {}): Promise<string> {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return await run(file, args, options)
+    } catch (error) {
+      if (attempt === ATTEMPTS) throw error
+      await setTimeout(PAUSE)
+    }
+  }
 }
