@@ -95,9 +95,9 @@ t.test("the README's blocks are known, so that each new one finds its test", t =
   t.strictSame(readBlocks().filter(({ language }) => language !== 'sh').map(({ language, code }) => [language, code.split('\n')[0]!.slice(0, 34)]), [
     ['js', "const fs = require('node:fs')"],
     ['js', '{'],
-    ['', 'ok    system       Linux 6.12.117+'],
     ['js', "const { subscribe } = require('nod"],
     ['js', "const { register } = require('prom"],
+    ['', 'ok    system       Linux 6.12.117+'],
     ['', 'handshake, requests   client ──► T']
   ])
   const { scripts } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')) as { scripts: Record<string, string> }
