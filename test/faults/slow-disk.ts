@@ -13,6 +13,7 @@ import { isKnownCached } from '../support/page-cache'
 import { request } from '../support/request'
 import { startServer } from '../support/server'
 import type { TestServer } from '../support/server'
+import { keepAllBuffersSmall } from '../support/sockets'
 import { serveFolder } from '../support/static'
 import { threadsNamed } from '../support/threads'
 import { until } from '../support/wait'
@@ -118,6 +119,24 @@ t.test('others are served while a file waits for its disk', async t => {
   t.equal(kernelPromotions() - promotions, 2 * others + 1)
   await until(() => app.ktls.stats().connections.open === 0)
   t.strictSame(warnings, [])
+})
+
+t.test('others are served while the close of a file that was given up waits', async t => {
+  keepAllBuffersSmall(t)
+  const { app, port, origin } = await serve(t)
+  const path = join(slow.folder, 'given-up')
+  await slow.release()
+  // So many that each sender has one.
+  const count = threadsNamed('ktls-sender').length + 1
+  const clients = await Promise.all(Array.from({ length: count }, () => get(port, '/slow/given-up')))
+  await until(() => app.ktls.stats().connections.promoted === count && openCount(path) === count)
+  slow.holdCloses(true)
+  for (const { tcp } of clients) tcp.resetAndDestroy()
+  await until(() => slow.closing() >= count)
+  right(t, await downloads(origin, count), ordinary)
+  t.equal(openCount(path), 0, 'in this process, though the kernel waits')
+  slow.holdCloses(false)
+  await until(() => app.ktls.stats().connections.open === 0)
 })
 
 t.test('more files wait for their disk than there are threads to wait', async t => {

@@ -14,7 +14,13 @@ export interface FuseOptions {
   readonly from: number
 }
 
-export type FuseMessage = { readonly mounted: true } | { readonly held: number }
+/** Which requests are to be held back from now on; as before where it does not say. */
+export interface FuseOrder {
+  readonly reads?: boolean
+  readonly closes?: boolean
+}
+
+export type FuseMessage = { readonly mounted: true } | { readonly held: number } | { readonly closing: number }
 
 const LOOKUP = 1
 const FORGET = 2
@@ -22,6 +28,7 @@ const GETATTR = 3
 const OPEN = 14
 const READ = 15
 const RELEASE = 18
+const FLUSH = 25
 const INIT = 26
 const INTERRUPT = 36
 const BATCH_FORGET = 42
@@ -53,6 +60,9 @@ const content = openSync(path, 'r')
 const nodes = new Map<string, bigint>()
 let holding = true
 let held: Request[] = []
+/** Of each close(2), which waits for the answer. */
+let holdingCloses = false
+let closing: Request[] = []
 
 function tell (message: FuseMessage): void {
   process.send!(message)
@@ -134,7 +144,8 @@ function serve (request: Request): void {
   if (opcode === LOOKUP) return answer(request, lookUp(request))
   if (opcode === GETATTR) return answer(request, attributesOf(request))
   if (opcode === OPEN) return answer(request, opened())
-  if (opcode === RELEASE) return answer(request, NOTHING)
+  if (opcode === RELEASE || (opcode === FLUSH && !holdingCloses)) return answer(request, NOTHING)
+  if (opcode === FLUSH) return tell({ closing: closing.push(request) })
   if (opcode !== READ) return answer(request, NOTHING, ENOSYS)
   const { offset, length } = rangeOf(request)
   if (!holding || offset + length <= from) return readContent(request)
@@ -170,14 +181,20 @@ async function mount (): Promise<void> {
   tell({ mounted: true })
 }
 
-// The parent says whether reads are to be held from now on.
-process.on('message', (hold: boolean) => {
-  holding = hold
-  if (hold) return
-  const released = held
-  held = []
-  released.forEach(readContent)
-  tell({ held: 0 })
+process.on('message', ({ reads = holding, closes = holdingCloses }: FuseOrder) => {
+  holding = reads
+  holdingCloses = closes
+  if (!reads) {
+    const released = held
+    held = []
+    released.forEach(readContent)
+    tell({ held: 0 })
+  }
+  if (!closes) {
+    const released = closing
+    closing = []
+    for (const request of released) answer(request, NOTHING)
+  }
 })
 // process.exit() would wait for the thread that waits for the kernel.
 process.once('disconnect', () => process.kill(process.pid, 'SIGKILL'))

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { run } from '../vm/run'
 import type { TestFile } from './files'
-import type { FuseMessage, FuseOptions } from './fuse-child'
+import type { FuseMessage, FuseOptions, FuseOrder } from './fuse-child'
 import { until } from './wait'
 
 export interface SlowFolder {
@@ -17,6 +17,10 @@ export interface SlowFolder {
   hold (): void
   /** Has those that are held answered, and all that come. */
   release (): Promise<void>
+  /** How many calls of close(2) have been held back. */
+  closing (): number
+  /** Holds back close(2) from now on, or no more. */
+  holdCloses (hold: boolean): void
 }
 
 /** Mounts a file system whose reads beyond an offset wait until they are released. Needs root. */
@@ -36,16 +40,23 @@ export async function makeSlowFolder (t: Tap.Test, { path }: TestFile, from: num
     rmdirSync(folder)
   })
   let held = 0
-  child.on('message', (message: FuseMessage) => { if ('held' in message) held = message.held })
+  let closing = 0
+  child.on('message', (message: FuseMessage) => {
+    if ('held' in message) held = message.held
+    if ('closing' in message) closing = message.closing
+  })
+  const order = (order: FuseOrder) => { child.send(order) }
   const [first] = await Promise.race([once(child, 'message'), exited]) as [FuseMessage | number | null]
   if (first === null || typeof first === 'number') throw new Error('the file system could not be mounted')
   return {
     folder,
     held: () => held,
-    hold: () => { child.send(true) },
+    hold: () => { order({ reads: true }) },
     release: async () => {
-      child.send(false)
+      order({ reads: false })
       await until(() => held === 0)
-    }
+    },
+    closing: () => closing,
+    holdCloses: hold => { order({ closes: hold }) }
   }
 }
