@@ -1,5 +1,3 @@
-import type { ReadStream } from 'node:fs'
-import type { ServerResponse } from 'node:http'
 import { Server as TlsServer, TLSSocket } from 'node:tls'
 import type { AddressInfo, Server, Socket } from 'node:net'
 import type { FastifyInstance } from 'fastify'
@@ -8,6 +6,7 @@ import type { Binding, Session } from './binding'
 import { capture } from './capture'
 import type { Claimant } from './capture'
 import { tcpSocketOf } from './internals'
+import { Pipeline } from './pipeline'
 import type { Counters } from './stats'
 import type { KernelTransmit } from './transmit'
 
@@ -20,11 +19,16 @@ export class Connection {
   /** Why the connection will never be promoted. */
   refusal: FallbackReason | undefined
   #socket: TLSSocket | undefined
-  readonly #awaitingTurn = new Set<ReadStream>()
-  #holdsInput = false
+  #pipeline: Pipeline | undefined
 
   constructor (sessions: readonly Session[]) {
     this.sessions = sessions
+  }
+
+  /** For the requests that come before the replies to earlier ones are sent. */
+  get pipeline (): Pipeline {
+    this.#pipeline ??= new Pipeline(this.#socket!)
+    return this.#pipeline
   }
 
   get path (): Exclude<Path, 'sendfile'> {
@@ -35,10 +39,6 @@ export class Connection {
     this.#socket = socket
     // nghttp2 writes to the TLS handle directly, below the socket's methods.
     if (socket.alpnProtocol === 'h2') this.refuse('http2')
-    // In the next tick Node has marked the requests as aborted.
-    socket.once('close', () => process.nextTick(() => {
-      for (const stream of this.#awaitingTurn) stream.destroy()
-    }))
     const { setMaxSendFragment, enableTrace } = socket
     // The kernel's records are of 16 KiB, whatever the user asks for.
     socket.setMaxSendFragment = size => {
@@ -63,42 +63,6 @@ export class Connection {
   forgetSessions (): void {
     for (const session of this.sessions) session.forget()
     this.sessions = []
-  }
-
-  /**
-   * Holds a pipelined request's file until its response's turn comes. Node
-   * tells a response that never gets its turn nothing of the connection's end.
-   */
-  awaitTurn (stream: ReadStream, response: ServerResponse, onTurn: () => void): void {
-    // Not before 'close', with which the request becomes one that was aborted.
-    if (this.#socket!.closed) return process.nextTick(() => stream.destroy())
-    this.#awaitingTurn.add(stream)
-    this.#holdInput()
-    response.once('socket', () => {
-      this.#awaitingTurn.delete(stream)
-      if (this.#awaitingTurn.size === 0) this.#socket?.resume()
-      // Node is not done with giving the response its socket.
-      process.nextTick(onTurn)
-    })
-  }
-
-  /**
-   * Reads no more requests while files await their turn. Node's own way, its
-   * parser's pause, makes an error of the next TLS record of the same read.
-   */
-  #holdInput (): void {
-    const socket = this.#socket!
-    socket.pause()
-    if (this.#holdsInput) return
-    this.#holdsInput = true
-    // Node resumes whenever it is done with a request.
-    socket.on('resume', () => {
-      if (this.#awaitingTurn.size === 0) return
-      // Paused again before the event of a resume came: then only Node's listener of
-      // this event knows how to stop.
-      if (socket.isPaused()) socket.emit('pause')
-      else socket.pause()
-    })
   }
 
   bytes (): Record<Path, number> {

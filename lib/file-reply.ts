@@ -13,6 +13,7 @@ import type { Promoter } from './promotion'
 import { endsAsNodeDoes, rangeWithin, refuseLength, refuseResponse, refuseStream, writesAsNodeDoes } from './routing'
 import type { ByteRange } from './routing'
 import { isFileError, writeFile } from './transmit'
+import type { KernelTransmit } from './transmit'
 
 /** What a file reply needs to know of its surroundings. */
 export interface FileReplyContext {
@@ -29,26 +30,38 @@ const MAX_AT_ONCE = 65_536
 
 type PipeOptions = { end?: boolean }
 
+/** Makes `response.write()` write the head alone, as it writes it before a stream's first chunk. */
+const NOTHING = Buffer.alloc(0)
+
 const kOffer = Symbol('fastify-ktls.offer')
 
-type OfferedStream = fs.ReadStream & { [kOffer]: { readonly reply: FastifyReply, readonly context: FileReplyContext } }
+interface Offer {
+  readonly reply: FastifyReply
+  readonly context: FileReplyContext
+  transfer?: Transfer
+}
+
+type OfferedStream = fs.ReadStream & { [kOffer]: Offer }
 
 /**
  * Has the reply sent by the kernel once Fastify pipes `stream` into the
  * response. Every other consumer gets the ordinary stream.
  */
 export function offerFile (stream: fs.ReadStream, reply: FastifyReply, context: FileReplyContext): void {
-  Object.assign(stream, { [kOffer]: { reply, context }, pipe })
+  const offer: Offer = { reply, context }
+  Object.assign(stream, { [kOffer]: offer, pipe })
 }
 
-/**
- * The same for all streams: with a function of its own on each, whatever hangs on
- * a stream outlived every scavenge (seen by --trace-gc, Node 20).
+/*
+ * The functions that streams are given are the same for all: with a function of its
+ * own on each, whatever hangs on a stream outlived every scavenge (seen by --trace-gc,
+ * Node 20).
  */
+
 function pipe<T extends NodeJS.WritableStream> (this: fs.ReadStream, destination: T, options?: PipeOptions): T {
-  const { reply, context } = (this as OfferedStream)[kOffer]
-  if (destination as unknown !== reply.raw) return Readable.prototype.pipe.call(this, destination, options) as T
-  new FileReply(this, reply, context, options).start()
+  const offer = (this as OfferedStream)[kOffer]
+  if (destination as unknown !== offer.reply.raw) return Readable.prototype.pipe.call(this, destination, options) as T
+  new FileReply(this, offer, options).start()
   return destination
 }
 
@@ -56,8 +69,41 @@ function readNothing (this: fs.ReadStream): void {
   this.push(null)
 }
 
+/** Node closes a file in its thread pool, so that a stream's 'close' comes after a response's 'finish'. */
+function destroyWithoutFile (error: Error | null, callback: (error: Error | null) => void): void {
+  setImmediate(callback, error)
+}
+
+/** How far a file's bytes have come through the kernel. */
+class Transfer {
+  readonly #transmit: KernelTransmit
+  readonly #before: number
+  #end: number | undefined
+
+  constructor (transmit: KernelTransmit) {
+    this.#transmit = transmit
+    this.#before = transmit.fileBytes
+  }
+
+  get bytes (): number {
+    return this.#end ?? this.#transmit.fileBytes - this.#before
+  }
+
+  /** The connection's other files wait for this one's end: its bytes are not this one's. */
+  end (): void {
+    this.#end = this.bytes
+  }
+}
+
+const BYTES_READ: PropertyDescriptor = {
+  configurable: true,
+  enumerable: true,
+  get (this: OfferedStream) { return this[kOffer].transfer!.bytes }
+}
+
 class FileReply {
   readonly #stream: fs.ReadStream
+  readonly #offer: Offer
   readonly #reply: FastifyReply
   readonly #response: ServerResponse
   readonly #context: FileReplyContext
@@ -67,11 +113,12 @@ class FileReply {
   /** The Content-Length is ours. */
   #lengthIsSet = false
 
-  constructor (stream: fs.ReadStream, reply: FastifyReply, context: FileReplyContext, options: PipeOptions | undefined) {
+  constructor (stream: fs.ReadStream, offer: Offer, options: PipeOptions | undefined) {
     this.#stream = stream
-    this.#reply = reply
-    this.#response = reply.raw
-    this.#context = context
+    this.#offer = offer
+    this.#reply = offer.reply
+    this.#response = offer.reply.raw
+    this.#context = offer.context
     this.#options = options
   }
 
@@ -82,7 +129,7 @@ class FileReply {
     this.#stream.pause()
     this.#held = true
     if (this.#response.socket !== null) return this.#awaitOpen()
-    this.#context.connection.awaitTurn(this.#stream, this.#response, () => this.#awaitOpen())
+    this.#context.connection.pipeline.awaitTurn(this.#stream, this.#response, () => this.#awaitOpen())
   }
 
   #awaitOpen (): void {
@@ -103,13 +150,13 @@ class FileReply {
     fs.fstat(fileDescriptorOf(this.#stream)!, () => this.#examine())
   }
 
-  /** `flushed` says that the head has just been written, by us. */
-  #refuseResponse (flushed = false): FallbackReason | undefined {
+  /** `made` says that the head has just been made, by us. */
+  #refuseResponse (made = false): FallbackReason | undefined {
     const response = this.#response
     return refuseResponse({
       method: this.#reply.request.method,
       statusCode: response.statusCode,
-      headersSent: response.headersSent && !flushed,
+      headersSent: response.headersSent && !made,
       writesAsNodeDoes: writesAsNodeDoes(response),
       hasTrailers: this.#options?.end === false || hasTrailers(response),
       transferEncoding: response.chunkedEncoding ? 'chunked' : response.getHeader('transfer-encoding'),
@@ -137,8 +184,9 @@ class FileReply {
     const range = rangeWithin(size, start, end)
     const refusal = this.#refuseLength(range)
     if (refusal !== undefined) return this.#fallBack(refusal)
+    if (range.length === 0) return this.#fallBack('too-small')
     if (range.length < this.#context.minSize) return this.#sendSmall(fd, size, range)
-    if (range.length === 0 || this.#context.binding.isCached(fd, range.offset)) return this.#promote(range)
+    if (this.#context.binding.isCached(fd, range.offset)) return this.#promote(range)
     this.#tryToRead(fd, range)
   }
 
@@ -149,19 +197,15 @@ class FileReply {
     if (late !== undefined) return this.#fallBack(late)
     if (!endsAsNodeDoes(this.#response)) return this.#fallBack('too-small')
     const body = Buffer.allocUnsafe(length)
-    if (length > 0 && !this.#context.binding.readCached(fd, offset, body)) return this.#fallBack('too-small')
+    if (!this.#context.binding.readCached(fd, offset, body)) return this.#fallBack('too-small')
     this.#context.decided('too-small')
-    this.#setLength(length)
-    try {
-      this.#response.end(body)
-    } catch (error) {
-      return this.#fail(error)
-    }
-    this.#endStream()
+    if (!this.#makeHead(length)) return
+    this.#stream.bytesRead = length
+    this.#endStream(() => { this.#response.end(body) })
     // What the page cache answers for has no close(2) that waits, as FUSE has; but the
     // last one frees the blocks of a file that was deleted.
     if (size > MAX_AT_ONCE) return
-    const taken = takeDescriptor(this.#stream)
+    const taken = this.#takeDescriptor()
     if (taken !== undefined) fs.closeSync(taken)
   }
 
@@ -188,42 +232,44 @@ class FileReply {
     })
   }
 
-  /**
-   * The head is written first: where somebody has replaced writeHead(), as
-   * on-headers does, only then it is known what it says.
-   */
+  /** Only a head that is made tells what it says: on-headers, for one, changes it when it is. */
   #send (socket: TLSSocket, range: ByteRange): void {
-    this.#setLength(range.length)
-    // Corked, so that the queue gets head and file in one go.
-    socket.cork()
-    try {
-      this.#response.flushHeaders()
-    } catch (error) {
-      socket.uncork()
-      return this.#fail(error)
-    }
+    if (!this.#makeHead(range.length)) return
     const refusal = this.#refuseResponse(true) ?? this.#refuseLength(range)
     if (this.#isOver()) this.#leave()
     else if (refusal !== undefined) this.#fallBack(refusal)
     else this.#writeFile(socket, range)
-    socket.uncork()
+  }
+
+  /** As a stream's first chunk has it made. False when that throws. */
+  #makeHead (length: number): boolean {
+    this.#setLength(length)
+    try {
+      this.#response.writeHead(this.#response.statusCode)
+      return true
+    } catch (error) {
+      this.#fail(error)
+      return false
+    }
   }
 
   #writeFile (socket: TLSSocket, range: ByteRange): void {
-    const fd = takeDescriptor(this.#stream) ?? this.#context.binding.duplicate(fileDescriptorOf(this.#stream)!)
+    const fd = this.#takeDescriptor() ?? this.#context.binding.duplicate(fileDescriptorOf(this.#stream)!)
     if (fd < 0) return this.#fallBack('no-resources')
     // Who reads from the stream from now on finds its end.
     this.#stream._read = readNothing
     this.#context.decided(null)
     const { request } = this.#reply
-    const transmit = this.#context.connection.transmit!
-    // Other files of this connection wait for this one's end.
-    const before = transmit.fileBytes
+    const transfer = new Transfer(this.#context.connection.transmit!)
+    this.#offer.transfer = transfer
+    Object.defineProperty(this.#stream, 'bytesRead', BYTES_READ)
     publishStarted(request, socket, range)
+    // Corked by Node until the next tick, so that the queue gets head and file in one go.
+    this.#response.write(NOTHING)
     writeFile(this.#context.binding, socket, { fd, ...range }, error => {
-      const sent = transmit.fileBytes - before
-      if (sent === range.length) publishFinished(request, socket, range)
-      else publishAborted(request, socket, range, sent, error ?? null)
+      transfer.end()
+      if (transfer.bytes === range.length) publishFinished(request, socket, range)
+      else publishAborted(request, socket, range, transfer.bytes, error ?? null)
       this.#sent(socket, error)
     })
   }
@@ -235,8 +281,13 @@ class FileReply {
       return
     }
     if (socket.destroyed || this.#response.destroyed || this.#response.writableEnded) return
-    this.#endStream()
-    this.#response.end()
+    this.#endStream(() => { this.#response.end() })
+  }
+
+  #takeDescriptor (): number | undefined {
+    const fd = takeDescriptor(this.#stream)
+    if (fd !== undefined) this.#stream._destroy = destroyWithoutFile
+    return fd
   }
 
   #setLength (length: number): void {
@@ -245,8 +296,9 @@ class FileReply {
     this.#lengthIsSet = true
   }
 
-  /** As if it had been read to its end. */
-  #endStream (): void {
+  /** As if it had been read to its end, which ends the response as pipe() would. */
+  #endStream (endResponse: () => void): void {
+    this.#stream.once('end', endResponse)
     this.#stream.push(null)
     this.#stream.resume()
   }

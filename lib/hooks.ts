@@ -60,6 +60,12 @@ export function addOffloadHooks (fastify: FastifyInstance, { binding, support, c
     })
   }
 
+  fastify.addHook('onRequest', (request, reply, next) => {
+    // Most responses have their turn at once.
+    const connection = reply.raw.socket === null ? connections.of(request.raw.socket as TLSSocket) : undefined
+    if (connection === undefined) next()
+    else connection.pipeline.admit(reply.raw, next)
+  })
   fastify.addHook('onSend', (request, reply, payload, next) => {
     route(request, reply, payload)
     next()

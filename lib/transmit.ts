@@ -138,6 +138,7 @@ export class KernelTransmit {
   send (chunks: readonly Chunk[], callback: Callback): void {
     refreshIdleTimer(this.#socket)
     const parts = joinData(chunks)
+    if (parts.length === 0) return callback(null)
     for (const part of parts) this.#submitted += part.length
     this.#await(this.#transmitter.send(parts), callback)
   }
@@ -215,7 +216,7 @@ function joinData (chunks: readonly Chunk[]): Array<Uint8Array | FileRange> {
   for (const { chunk, encoding } of chunks) {
     const range = typeof chunk === 'string' ? undefined : ranges.get(chunk)
     if (range === undefined) {
-      run.push(typeof chunk === 'string' ? Buffer.from(chunk, encoding) : chunk)
+      if (chunk.length > 0) run.push(typeof chunk === 'string' ? Buffer.from(chunk, encoding) : chunk)
     } else {
       endRun()
       // From here on the native part owns the descriptor.

@@ -2,13 +2,11 @@ import './install'
 import { AsyncLocalStorage } from 'node:async_hooks'
 import { once } from 'node:events'
 import { createReadStream } from 'node:fs'
-import type { ReadStream } from 'node:fs'
-import type { Socket } from 'node:net'
 import { text } from 'node:stream/consumers'
 import t from 'tap'
 import { Client } from 'undici'
 import { ask, get, open, readReply, receive, requestOf } from '../support/client'
-import { makeFile, makeFolder, openCount, sha256 } from '../support/files'
+import { makeFile, makeFolder, sha256 } from '../support/files'
 import { request } from '../support/request'
 import { startServer } from '../support/server'
 import { serveFolder } from '../support/static'
@@ -75,34 +73,6 @@ t.test('pipelined requests, each in a TLS record of its own', async t => {
   }
   t.equal(right, REQUESTS)
   t.match(app.ktls.stats(), { connections: { seen: 1, promoted: 1 }, replies: { sendfile: REQUESTS } })
-})
-
-t.test('a client that asks for much and reads nothing does not hold open many files', async t => {
-  const streams: ReadStream[] = []
-  let connection: Socket | undefined
-  let opened = 0
-  const { port } = await startServer(t, {
-    ktls: {},
-    setup: app => {
-      app.get('/', (request, reply) => {
-        connection = request.raw.socket
-        const stream = createReadStream(large.path)
-        streams.push(stream)
-        stream.once('open', () => { opened++ })
-        return reply.send(stream)
-      })
-    }
-  })
-  // Some 16 of them to one read of a socket, which is of 64 KiB.
-  const padding = `X-Padding: ${'x'.repeat(4000)}`
-  const more = Array.from({ length: REQUESTS - 1 }, () => ['', 'GET / HTTP/1.1', 'Host: localhost', padding]).flat()
-  const client = await get(port, '/', [padding, ...more])
-  await until(() => connection?.isPaused() === true && opened === streams.length)
-  const open = openCount(large.path)
-  t.ok(open > 0 && open < 50, `${open} descriptors of ${streams.length} requests`)
-  client.tcp.resetAndDestroy()
-  await until(() => openCount(large.path) === 0)
-  t.ok(streams.length < 50, 'no more were read')
 })
 
 t.test('what a write callback throws is an uncaught exception', async t => {

@@ -81,11 +81,11 @@ t.test('a file that is emptied after it was opened, before it is sent, ends the 
     ktls: {},
     setup: app => {
       app.addHook('onSend', async (_request, reply, payload) => {
-        // After the plugin's look at the size: its head is written then.
-        const { flushHeaders } = reply.raw
-        reply.raw.flushHeaders = () => {
+        // After the plugin's look at the size: its head is made then.
+        const { writeHead } = reply.raw
+        reply.raw.writeHead = (statusCode: number) => {
           truncateSync(file.path, 0)
-          flushHeaders.call(reply.raw)
+          return writeHead.call(reply.raw, statusCode)
         }
         return payload as ReadStream
       })

@@ -1,36 +1,91 @@
-import { createReadStream } from 'node:fs'
+import { createReadStream, statSync } from 'node:fs'
 import type { ReadStream } from 'node:fs'
 import type { Socket } from 'node:net'
 import t from 'tap'
-import { get, receive } from '../support/client'
+import { ask, get, readReply, receive } from '../support/client'
 import { curl } from '../support/curl'
 import { makeFile, makeFolder, openCount } from '../support/files'
 import { kernelPromotions } from '../support/kernel'
 import { request } from '../support/request'
 import { startServer } from '../support/server'
+import { keepAllBuffersSmall } from '../support/sockets'
 import { serveFolder } from '../support/static'
 import { until } from '../support/wait'
 
+/** What a stream's application sees of one download, and how much was read at each event. */
+async function seenOfDownload (t: Tap.Test, options: { ktls?: object }, path: string, cut: boolean): Promise<string[]> {
+  const seen: string[] = []
+  let sent = () => 0
+  const { port, decisions } = await startServer(t, {
+    ...options,
+    setup: app => {
+      app.addHook('onResponse', async () => { seen.push('onResponse') })
+      app.get('/', (_request, reply) => {
+        const stream = createReadStream(path)
+        sent = () => stream.bytesRead
+        for (const name of ['end', 'error', 'close']) stream.on(name, () => seen.push(`stream ${name} ${cut ? stream.bytesRead > 0 : stream.bytesRead}`))
+        for (const name of ['finish', 'close']) reply.raw.on(name, () => seen.push(`response ${name}`))
+        return reply.header('content-length', statSync(path).size).send(stream)
+      })
+    }
+  })
+  const client = await get(port, '/')
+  if (cut) {
+    client.tls.pause()
+    await until(() => sent() > 0)
+    client.tls.destroy()
+  } else {
+    await readReply(client)
+  }
+  await until(() => seen.some(event => event.startsWith('stream close')) && seen.includes('response close'))
+  client.tls.destroy()
+  if (options.ktls !== undefined) t.match(await decisions(1), [{ path: statSync(path).size < 65536 ? 'node' : 'sendfile' }])
+  t.equal(openCount(path), 0)
+  return seen
+}
+
 t.test('a stream whose file the kernel sent ends as if it had been read', async t => {
+  keepAllBuffersSmall(t)
   const folder = makeFolder(t)
-  const file = makeFile(folder, 200_000)
-  const events: string[] = []
-  const { origin, decisions, warnings } = await startServer(t, {
+  for (const [size, cut] of [[3000, false], [200_000, false], [4_000_000, true]] as const) {
+    const { path } = makeFile(folder, size)
+    const plain = await seenOfDownload(t, {}, path, cut)
+    const seen = await seenOfDownload(t, { ktls: {} }, path, cut)
+    // Node closes a file in its thread pool, early or late.
+    const inOrder = (events: readonly string[]) => events.filter(event => !event.startsWith('stream close'))
+    t.strictSame(inOrder(seen), inOrder(plain), `${size} bytes: ${seen.join(', ')}`)
+    t.strictSame([...seen].sort(), [...plain].sort())
+    if (!cut) t.ok(seen.findIndex(event => event.startsWith('stream close')) > seen.indexOf('response finish'), 'not before the reply has finished')
+  }
+})
+
+t.test('a stream tells how far its file has come', async t => {
+  keepAllBuffersSmall(t)
+  const folder = makeFolder(t)
+  const file = makeFile(folder, 4_000_000)
+  const streams: ReadStream[] = []
+  const { port, decisions } = await startServer(t, {
     ktls: {},
     setup: app => {
       app.get('/', (_request, reply) => {
         const stream = createReadStream(file.path)
-        for (const name of ['end', 'error', 'close']) stream.on(name, () => events.push(name))
+        streams.push(stream)
         return reply.send(stream)
       })
     }
   })
-  t.equal((await request(origin)).sha256, file.sha256)
+  const client = await get(port, '/')
+  await until(() => streams[0] !== undefined && streams[0].bytesRead > 0)
+  t.ok(streams[0]!.bytesRead < file.size)
+  t.equal((await readReply(client)).sha256, file.sha256)
+  await decisions(1)
+  t.equal(streams[0]!.bytesRead, file.size)
+  // What the connection sends later is not this stream's.
+  ask(client, '/')
+  t.equal((await readReply(client)).sha256, file.sha256)
   t.match(await decisions(1), [{ path: 'sendfile' }])
-  await until(() => events.includes('close'))
-  t.strictSame(events, ['end', 'close'])
-  t.strictSame(warnings, [])
-  t.equal(openCount(file.path), 0)
+  t.strictSame(streams.map(stream => stream.bytesRead), [file.size, file.size])
+  client.tls.destroy()
 })
 
 t.test('socket.bytesWritten counts what the client gets', async t => {

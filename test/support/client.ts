@@ -79,8 +79,8 @@ function readable (tls: TLSSocket, had: number): Promise<void> {
   })
 }
 
-/** Reads one reply; without Content-Length it has no body. What follows stays in the stream. */
-export async function readReply ({ tls }: RawClient): Promise<Reply> {
+/** Reads one reply; without Content-Length, or to `HEAD`, it has no body. What follows stays in the stream. */
+export async function readReply ({ tls }: RawClient, method = 'GET'): Promise<Reply> {
   const readTo = async (size: (bytes: Buffer) => number): Promise<Buffer> => {
     const chunks: Buffer[] = []
     for (let have = 0, wanted = -1; ;) {
@@ -99,7 +99,7 @@ export async function readReply ({ tls }: RawClient): Promise<Reply> {
     }
   }
   const head = (await readTo(bytes => bytes.includes('\r\n\r\n') ? bytes.indexOf('\r\n\r\n') + 4 : -1)).toString('latin1')
-  const length = Number(/^content-length: (\d+)\r$/im.exec(head)?.[1] ?? 0)
+  const length = method === 'HEAD' ? 0 : Number(/^content-length: (\d+)\r$/im.exec(head)?.[1] ?? 0)
   const body = length === 0 ? Buffer.alloc(0) : await readTo(() => length)
   return { head, body, sha256: sha256(body) }
 }

@@ -27,7 +27,7 @@ export interface ServerOptions {
   readonly ktls?: FastifyKtlsOptions
   readonly tls?: HttpsOptions
   /** Fastify's own. */
-  readonly fastify?: Pick<FastifyServerOptions, 'connectionTimeout' | 'forceCloseConnections' | 'keepAliveTimeout'>
+  readonly fastify?: Pick<FastifyServerOptions, 'connectionTimeout' | 'forceCloseConnections' | 'keepAliveTimeout' | 'maxRequestsPerSocket'>
   /** HTTP/2 for the clients that can, HTTP/1.1 for the others. */
   readonly http2?: boolean
   /** @defaultValue `'warn'` */
