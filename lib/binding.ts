@@ -15,13 +15,15 @@ export interface FileRange {
 
 /** The transmit side of a promoted connection (native/transmit_queue.h). */
 export interface Transmitter {
-  readonly id: number
   readonly dataBytes: number
   readonly fileBytes: number
   /** `true`: all is taken; `false`: an event will tell. */
   send (parts: ReadonlyArray<Uint8Array | FileRange>): boolean | Failure
-  /** Ends the sending side once all is in TCP. Results as of `send`. */
-  shutdown (): boolean | Failure
+  /**
+   * Ends the sending side once all is in TCP. Results as of `send`. `receiving`: the client has not sent all of
+   * its request, and is let finish (native/lingering.h).
+   */
+  shutdown (receiving: boolean): boolean | Failure
   /** `true`: closed; `false`: closes when nothing reported as written can be lost. */
   abort (): boolean
   /** Keeps the event loop alive, as a write of libuv's would, until as many calls of `unref`. */
@@ -32,8 +34,8 @@ export interface Transmitter {
 /** One server-side SSL object (native/session.h). */
 export interface Session {
   matches (finished: Uint8Array): boolean
-  /** `rekey`: whether the kernel can change the key later. */
-  promote (fd: number, rekey: boolean): Transmitter | Refusal
+  /** `rekey`: whether the kernel can change the key later. `onEvent` hears what happens to the transmitter. */
+  promote (fd: number, rekey: boolean, onEvent: TransmitListener): Transmitter | Refusal
   closeNotify (): void
   forget (): void
 }
@@ -50,10 +52,14 @@ export interface Probe extends Failure {
   readonly rekey: boolean
 }
 
-/** What happens to a transmitter later (native/transmit_queue.h, TransmitListener). */
-export type TransmitEvent = 'settled' | 'closed' | 'key-updated' | 'key-used-up'
+/**
+ * What happens to a transmitter later (native/transmit_queue.h, TransmitListener). 'settled': the operation that was
+ * left pending has ended, or the transmitter has failed. 'bypassed': OpenSSL was made to write data, which is lost.
+ */
+export type TransmitEvent = 'settled' | 'closed' | 'key-updated' | 'key-used-up' | 'bypassed'
 
-export type EventHandler = (id: number, event: TransmitEvent, error: number, call: string | undefined) => void
+/** `number`: of 'settled', 0 or a negative errno, with the call that failed; of 'key-updated', how often. */
+export type TransmitListener = (event: TransmitEvent, number: number, call: string) => void
 
 export interface Closings {
   /** The records of all that the kernel had taken, to the byte. */
@@ -69,7 +75,8 @@ export interface Closings {
 
 export interface Binding {
   probe (): Probe
-  start (onEvent: EventHandler): boolean
+  /** Has OpenSSL tell of each SSL that this thread makes; false when it has no room for that. */
+  startCapture (): boolean
   claim (): Session[]
   discard (): void
   /** A new descriptor with close-on-exec, or a negative errno. */
@@ -91,8 +98,6 @@ export interface Binding {
   limitRecords (count: number): void
   /** For tests: the transmitters closed so far, by what TCP had got of each (native/record_stream.h). */
   closings (): Closings
-  /** Blocks until closed connections have drained, at most so many milliseconds. */
-  drain (milliseconds: number): void
 }
 
 interface Addon extends Binding {

@@ -14,11 +14,12 @@ export interface Claimant {
 }
 
 const claimants = new Set<Claimant>()
-let binding: Binding | undefined
+let binding: Binding
 
 /** From now until the returned function is called, `claimant` is asked about each new connection. */
 export function capture (from: Binding, claimant: Claimant): () => void {
   binding = from
+  binding.startCapture()
   if (claimants.size === 0) subscribe(CHANNEL, onServerSocket)
   claimants.add(claimant)
   return () => {
@@ -31,9 +32,10 @@ function onServerSocket (message: unknown): void {
   const server = serverOf(socket)
   for (const claimant of claimants) {
     if (server !== undefined && claimant.owns(server)) {
-      if (!tracesConnections(server)) return claimant.adopt(socket, binding!.claim())
+      if (!tracesConnections(server)) return claimant.adopt(socket, binding.claim())
       claimant.adopt(socket, undefined)
     }
   }
-  binding!.discard()
+  // Not now: this library may be there twice, with one addon, and the other one's turn is to come.
+  process.nextTick(() => binding.discard())
 }

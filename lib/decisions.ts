@@ -8,7 +8,8 @@ import type { Counters } from './stats'
 
 const kDecision = Symbol('fastify-ktls.decision')
 
-type DecidedRequest = FastifyRequest & { [kDecision]: ReplyDecision | null }
+/** Absent on requests of contexts that are older than the plugin. */
+type DecidedRequest = FastifyRequest & { [kDecision]?: ReplyDecision | null }
 
 export const PENDING: ReplyDecision = Object.freeze({ offloaded: false, path: null, version: null, cipher: null, reason: 'pending' })
 /** Pending, with a file stream on its way that may go by sendfile. */
@@ -33,11 +34,11 @@ export class Decisions {
   /** `reason` is null for sendfile. The first decision stands: an error reply can follow on a stream's. */
   decide (request: FastifyRequest, path: Path, reason: FallbackReason | null): void {
     if (this.isMade(request)) return
-    const decided = request as DecidedRequest
-    decided[kDecision] = this.#decision(request, path, reason)
+    const made = this.#decision(request, path, reason);
+    (request as DecidedRequest)[kDecision] = made
     this.#counters.replied(path, reason)
     if (reason !== null && path !== 'sendfile') publishFallback(request, path, reason)
-    if (debugs(request.log)) request.log.debug({ ktls: decided[kDecision] }, 'fastify-ktls: the path of a reply')
+    if (debugs(request.log)) request.log.debug({ ktls: made }, 'fastify-ktls: the path of a reply')
   }
 
   #decision (request: FastifyRequest, path: Path, reason: FallbackReason | null): ReplyDecision {
@@ -58,7 +59,7 @@ export class Decisions {
   }
 
   isMade (request: FastifyRequest): boolean {
-    const decision = (request as DecidedRequest)[kDecision]
+    const decision = (request as DecidedRequest)[kDecision] ?? null
     return decision !== null && decision !== OFFERED
   }
 

@@ -17,6 +17,10 @@ export function addFallbackHook (fastify: FastifyInstance, decisions: Decisions,
     decisions.decide(request, 'node', reasonOf(request))
     next()
   })
+  fastify.addHook('onResponse', (request, _reply, next) => {
+    decisions.decide(request, 'node', 'hijacked')
+    next()
+  })
 }
 
 export interface Offload {
@@ -39,8 +43,8 @@ export function addOffloadHooks (fastify: FastifyInstance, { binding, support, c
     if (refusal !== undefined) return decisions.decide(request, 'node', refusal)
     const connection = connections.of(request.raw.socket as TLSSocket)
     if (connection === undefined) return decisions.decide(request, 'node', 'not-captured')
-    if (!(payload instanceof ReadStream)) return decisions.decide(request, connection.path, 'payload-not-a-file')
     if (hasNoBody(request.method, reply.statusCode)) return decisions.decide(request, connection.path, 'no-body')
+    if (!(payload instanceof ReadStream)) return decisions.decide(request, connection.path, 'payload-not-a-file')
     if (isOptedOut(request)) return decisions.decide(request, connection.path, 'route-opted-out')
     if (!pipesAsNodeDoes(payload)) return decisions.decide(request, connection.path, 'stream-modified')
     if (connection.refusal !== undefined) return decisions.decide(request, connection.path, connection.refusal)
@@ -52,8 +56,7 @@ export function addOffloadHooks (fastify: FastifyInstance, { binding, support, c
       minSize,
       decided: reason => decisions.decide(request, reason === null ? 'sendfile' : connection.path, reason)
     })
-    // Before Fastify's own listener, which runs the onResponse hooks; not by such
-    // a hook, for without any Fastify listens to no response.
+    // Before Fastify's own listener, which runs the onResponse hooks, also those before ours.
     reply.raw.prependOnceListener('finish', () => {
       // Something else than the response consumed the stream.
       if (decisions.isOffered(request)) decisions.decide(request, connection.path, 'payload-wrapped')
@@ -68,6 +71,11 @@ export function addOffloadHooks (fastify: FastifyInstance, { binding, support, c
   })
   fastify.addHook('onSend', (request, reply, payload, next) => {
     route(request, reply, payload)
+    next()
+  })
+  fastify.addHook('onResponse', (request, _reply, next) => {
+    // It came past Fastify, by reply.hijack() or reply.raw, so that onSend did not see it.
+    if (!decisions.isMade(request)) decisions.decide(request, connections.of(request.raw.socket as TLSSocket)?.path ?? 'node', 'hijacked')
     next()
   })
 }

@@ -7,7 +7,6 @@ import { FST_KTLS_UNAVAILABLE } from './errors'
 import { addFallbackHook, addOffloadHooks } from './hooks'
 import { kernelCounters } from './kernel-counters'
 import { parseOptions } from './options'
-import { startBinding } from './start'
 import { Counters } from './stats'
 import { SWITCHED_OFF, detect, listSupport } from './support'
 
@@ -31,7 +30,6 @@ const plugin: FastifyPluginAsync<FastifyKtlsOptions> = async (fastify, options) 
   } else if (!secure) {
     addFallbackHook(fastify, decisions, request => refuseRequest(request) ?? 'plain-http')
   } else {
-    startBinding(binding)
     addOffloadHooks(fastify, { binding, support, counters, decisions, minSize })
   }
 }

@@ -19,6 +19,8 @@ interface InternalSocket {
   _onTimeout: () => void
   /** The response that has its turn on the connection. */
   _httpMessage?: { shouldKeepAlive: boolean, _last: boolean } | null
+  /** Reads requests, and has the one that is being read or was read last. */
+  parser?: { incoming?: { complete: boolean } | null } | null
   /** Chunks that wait in the Writable. */
   writableBuffer?: ReadonlyArray<{ chunk: Uint8Array | string, encoding: BufferEncoding }>
 }
@@ -36,10 +38,20 @@ export function serverOf (socket: Socket): Server | undefined {
   return internal(socket).server as Server | undefined
 }
 
-/** Whether the server has OpenSSL trace its connections, by the option `enableTrace`. */
+/** Whether the server has OpenSSL trace its connections, by the option `enableTrace` or, without it, Node's own. */
 export function tracesConnections (server: Server): boolean {
   const key = Object.getOwnPropertySymbols(server).find(symbol => symbol.description === 'enableTrace')
-  return key !== undefined && Boolean((server as unknown as Record<symbol, unknown>)[key])
+  const option = key === undefined ? undefined : (server as unknown as Record<symbol, unknown>)[key]
+  return typeof option === 'boolean' ? option : TRACES_ALL
+}
+
+const TRACES_ALL = hasFlag('--trace-tls', process.env.NODE_OPTIONS, process.execArgv)
+
+/** Whether Node runs with a flag; of several the last one counts, and NODE_OPTIONS come first (Node's documentation). */
+export function hasFlag (flag: string, nodeOptions: string | undefined, execArgv: readonly string[]): boolean {
+  const no = flag.replace('--', '--no-')
+  const given = [...(nodeOptions ?? '').split(/[\s"]+/), ...execArgv].map(option => option.replaceAll('_', '-'))
+  return given.lastIndexOf(flag) > given.lastIndexOf(no)
 }
 
 /** The descriptor's number, good until control returns to the event loop. */
@@ -75,6 +87,11 @@ export function endWithReply (socket: Socket): boolean {
   response.shouldKeepAlive = false
   response._last = true
   return true
+}
+
+/** Whether the client has sent a part of a request, the head at least, and not all. */
+export function isReceivingRequest (socket: Socket): boolean {
+  return internal(socket).parser?.incoming?.complete === false
 }
 
 export function bufferedChunks (socket: Socket): NonNullable<InternalSocket['writableBuffer']> {

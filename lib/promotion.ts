@@ -10,7 +10,7 @@ import { Warnings, debugs } from './log'
 import type { Counters } from './stats'
 import { cipherOf } from './support'
 import { KernelTransmit } from './transmit'
-import type { KeyListener } from './transmit'
+import type { TransmitOwner } from './transmit'
 
 /**
  * Turns of the event loop after which a connection that still has bytes to
@@ -23,7 +23,7 @@ type Done = (refusal?: FallbackReason) => void
 type Log = Pick<FastifyBaseLogger, 'debug' | 'warn'>
 
 /** Switches connections to the kernel, and tells of it and of what becomes of their keys. */
-export class Promoter implements KeyListener {
+export class Promoter implements TransmitOwner {
   readonly #support: Support
   readonly #counters: Counters
   readonly #log: Log
@@ -39,7 +39,7 @@ export class Promoter implements KeyListener {
   /** Calls `done` with why not; without argument once `connection.transmit` is there. */
   promote (connection: Connection, socket: TLSSocket, done: Done, turn = 0): void {
     if (connection.transmit !== undefined) return done()
-    if (socket.destroyed) return done('not-ready')
+    if (socket.destroyed) return done('connection-closed')
     connection.refusal ??= this.#refuseProtocol(socket)
     if (connection.refusal !== undefined) {
       connection.refuse(connection.refusal)
@@ -54,6 +54,8 @@ export class Promoter implements KeyListener {
   }
 
   #refuseProtocol (socket: TLSSocket): FallbackReason | undefined {
+    // Unix sockets have no address (TCP ones keep theirs), and kernel TLS is TCP's.
+    if (socket.localAddress === undefined) return 'unix-socket'
     const version = socket.getProtocol()
     if (version !== 'TLSv1.2' && version !== 'TLSv1.3') return 'version-not-offloadable'
     const cipher = cipherOf(socket.getCipher().standardName)
@@ -66,7 +68,7 @@ export class Promoter implements KeyListener {
     if (finished === undefined || socket.writableLength > 0) return 'not-ready'
     const session = connection.sessions.find(candidate => candidate.matches(finished))
     if (session === undefined || fd === undefined) return final(connection, 'not-captured')
-    const result = session.promote(fd, this.#support.rekey)
+    const result = session.promote(fd, this.#support.rekey, (event, number, call) => connection.transmit!.hear(event, number, call))
     if ('refusal' in result) {
       this.#report(result)
       // Descriptors may be there again for the next reply.
@@ -91,8 +93,8 @@ export class Promoter implements KeyListener {
     if (debugs(this.#log)) this.#log.debug({ ktls: addressOf(socket) }, 'fastify-ktls: a connection is promoted')
   }
 
-  keyUpdated (socket: TLSSocket): void {
-    this.#counters.keyUpdated()
+  keysUpdated (socket: TLSSocket, count: number): void {
+    this.#counters.keysUpdated(count)
     publishRekeyed(socket)
     if (debugs(this.#log)) this.#log.debug({ ktls: addressOf(socket) }, 'fastify-ktls: a transmit key is changed')
   }
@@ -101,6 +103,10 @@ export class Promoter implements KeyListener {
     this.#counters.keyUsedUp()
     this.#warnings.once('fastify-ktls: a connection ends because its transmit key is due for a change, which this kernel cannot make; Linux 6.14 can, with TLS 1.3')
     if (debugs(this.#log)) this.#log.debug({ ktls: addressOf(socket) }, 'fastify-ktls: a transmit key is used up')
+  }
+
+  bypassed (error: Error): void {
+    this.#warnings.once(`fastify-ktls: a connection ends: ${error.message}`)
   }
 }
 

@@ -23,8 +23,8 @@ export class Counters {
     this.#connections.promoted++
   }
 
-  keyUpdated (): void {
-    this.#keys.updated++
+  keysUpdated (count: number): void {
+    this.#keys.updated += count
   }
 
   keyUsedUp (): void {

@@ -2,9 +2,9 @@ import { AsyncResource } from 'node:async_hooks'
 import type { Writable } from 'node:stream'
 import type { TLSSocket } from 'node:tls'
 import { getSystemErrorName } from 'node:util'
-import type { Binding, EventHandler, Failure, FileRange, Session, Transmitter } from './binding'
-import { FST_KTLS_FILE_TRUNCATED } from './errors'
-import { bufferedChunks, endWithReply, guardIdleTimer, refreshIdleTimer } from './internals'
+import type { Binding, Failure, FileRange, Session, TransmitEvent, Transmitter } from './binding'
+import { FST_KTLS_BYPASSED, FST_KTLS_FILE_TRUNCATED } from './errors'
+import { bufferedChunks, endWithReply, guardIdleTimer, isReceivingRequest, refreshIdleTimer } from './internals'
 
 type Callback = (error?: Error | null) => void
 type Chunk = { chunk: Uint8Array | string, encoding: BufferEncoding }
@@ -39,26 +39,14 @@ export function isFileError (error: Error): boolean {
   return syscall === 'sendfile' && !CONNECTION_ERRORS.has(code)
 }
 
-const live = new Map<number, KernelTransmit>()
-
-/** Brings the native part's events to their connection. */
-export const onTransmitEvent: EventHandler = (id, event, error, call) => {
-  const transmit = live.get(id)
-  if (event === 'closed') live.delete(id)
-  else if (event === 'key-updated') transmit?.keyUpdated()
-  else if (event === 'key-used-up') transmit?.keyUsedUp()
-  else transmit?.settled(error === 0 ? null : toError({ error, call: call ?? 'write' }))
-}
-
-/** The process ends: all connections close as soon as they may. */
-export function abandonAll (): void {
-  for (const transmit of live.values()) transmit.abandon()
-}
-
-/** Hears of a connection's transmit key: changed; due for a change that the kernel cannot make. */
-export interface KeyListener {
-  keyUpdated (socket: TLSSocket): void
+/** Hears what befalls a promoted connection. */
+export interface TransmitOwner {
+  /** Its transmit key was changed, so many times. */
+  keysUpdated (socket: TLSSocket, count: number): void
+  /** Its key is due for a change that the kernel cannot make. */
   keyUsedUp (socket: TLSSocket): void
+  /** Something wrote past its Writable, and it ends with this error. */
+  bypassed (error: Error): void
 }
 
 /** Sends what a TLSSocket's Writable hands out through the kernel. */
@@ -68,7 +56,7 @@ export class KernelTransmit {
   readonly #socket: TLSSocket
   readonly #session: Session
   readonly #transmitter: Transmitter
-  readonly #keys: KeyListener
+  readonly #owner: TransmitOwner
   /** The Writable waits for one thing at a time. */
   #waiting: Callback | undefined
   /** What destroyed the socket before. */
@@ -76,13 +64,12 @@ export class KernelTransmit {
   #submitted = 0
   #seenByTimer = 0
 
-  constructor (socket: TLSSocket, session: Session, transmitter: Transmitter, keys: KeyListener) {
+  constructor (socket: TLSSocket, session: Session, transmitter: Transmitter, owner: TransmitOwner) {
     this.bytesBefore = socket.bytesWritten
     this.#socket = socket
     this.#session = session
     this.#transmitter = transmitter
-    this.#keys = keys
-    live.set(transmitter.id, this)
+    this.#owner = owner
     this.#takeOver()
   }
 
@@ -94,15 +81,19 @@ export class KernelTransmit {
     return this.#transmitter.fileBytes
   }
 
-  settled (error: Error | null): void {
+  /** An event of the transmitter's. */
+  hear (event: TransmitEvent, number: number, call: string): void {
+    if (event === 'settled') this.#settled(number === 0 ? null : toError({ error: number, call }))
+    else if (event === 'key-updated') this.#owner.keysUpdated(this.#socket, number)
+    else if (event === 'key-used-up') this.#keyUsedUp()
+    else if (event === 'bypassed') this.#bypassed()
+  }
+
+  #settled (error: Error | null): void {
     refreshIdleTimer(this.#socket)
     // A record of the TLS layer's own has failed.
     if (error !== null && this.#waiting === undefined) this.#socket.destroy(error)
     this.#answer(error)
-  }
-
-  keyUpdated (): void {
-    this.#keys.keyUpdated(this.#socket)
   }
 
   /**
@@ -110,14 +101,15 @@ export class KernelTransmit {
    * present one, and then the connection ends; RFC 8446 4.6.3 would have it end
    * at once, to a client that asked for new keys and a file cut off.
    */
-  keyUsedUp (): void {
-    this.#keys.keyUsedUp(this.#socket)
+  #keyUsedUp (): void {
+    this.#owner.keyUsedUp(this.#socket)
     if (!endWithReply(this.#socket)) this.#socket.destroySoon()
   }
 
-  /** Drops what the kernel has not taken; what was reported as written still goes out. */
-  abandon (): void {
-    if (this.#transmitter.abort()) live.delete(this.#transmitter.id)
+  #bypassed (): void {
+    const error = new FST_KTLS_BYPASSED()
+    this.#owner.bypassed(error)
+    this.#socket.destroy(error)
   }
 
   #takeOver (): void {
@@ -129,7 +121,8 @@ export class KernelTransmit {
   }
 
   destroy (error: Error | null, callback: Callback): void {
-    this.abandon()
+    // Drops what the kernel has not taken; what was reported as written still goes out.
+    this.#transmitter.abort()
     // As Node: a write that a destroy cuts off is no error of its own.
     this.#answer(null)
     this.#destroy.call(this.#socket, error, callback)
@@ -146,7 +139,7 @@ export class KernelTransmit {
   /** RFC 8446 6.1: close_notify, then the end of the sending side. */
   end (callback: Callback): void {
     this.#session.closeNotify()
-    this.#await(this.#transmitter.shutdown(), () => callback())
+    this.#await(this.#transmitter.shutdown(isReceivingRequest(this.#socket)), () => callback())
   }
 
   #await (outcome: boolean | Failure, callback: Callback): void {

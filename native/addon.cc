@@ -10,6 +10,7 @@
 #include "probe.h"
 #include "promotion.h"
 #include "session.h"
+#include "transmit_events.h"
 
 namespace fastify_ktls {
 
@@ -32,15 +33,13 @@ Napi::Object Wrap(Napi::Env env, const Napi::FunctionReference& constructor, Val
   return constructor.New({Napi::External<Value>::New(env, value)});
 }
 
-using QueueHandle = std::shared_ptr<TransmitQueue>;
 using SessionHandle = std::shared_ptr<Session>;
 
 class TransmitterWrap : public Napi::ObjectWrap<TransmitterWrap> {
  public:
   static Napi::Function Define(Napi::Env env) {
     return DefineClass(env, "Transmitter",
-                       {InstanceAccessor<&TransmitterWrap::Id>("id"),
-                        InstanceAccessor<&TransmitterWrap::DataBytes>("dataBytes"),
+                       {InstanceAccessor<&TransmitterWrap::DataBytes>("dataBytes"),
                         InstanceAccessor<&TransmitterWrap::FileBytes>("fileBytes"),
                         InstanceMethod<&TransmitterWrap::Send>("send"),
                         InstanceMethod<&TransmitterWrap::Shutdown>("shutdown"),
@@ -49,21 +48,30 @@ class TransmitterWrap : public Napi::ObjectWrap<TransmitterWrap> {
                         InstanceMethod<&TransmitterWrap::Unref>("unref")});
   }
 
+  struct Parts {
+    EnvironmentHandle environment;
+    std::shared_ptr<TransmitQueue> queue;
+    std::shared_ptr<TransmitEvents> events;
+  };
+
   explicit TransmitterWrap(const Napi::CallbackInfo& info)
-      : ObjectWrap(info), queue_(std::move(*info[0].As<Napi::External<QueueHandle>>().Data())) {}
+      : ObjectWrap(info), parts_(std::move(*info[0].As<Napi::External<Parts>>().Data())) {
+    parts_.environment->Open(parts_.queue);
+  }
 
   ~TransmitterWrap() override {
-    queue_->Detach();
-    queue_->Abort();
+    parts_.environment->Leave(parts_.queue);
+    parts_.events->Forget();
+    parts_.queue->Detach();
+    parts_.queue->Abort();
   }
 
  private:
-  Napi::Value Id(const Napi::CallbackInfo& info) { return Number(info, queue_->id()); }
   Napi::Value DataBytes(const Napi::CallbackInfo& info) {
-    return Number(info, queue_->stream().data_bytes());
+    return Number(info, parts_.queue->stream().data_bytes());
   }
   Napi::Value FileBytes(const Napi::CallbackInfo& info) {
-    return Number(info, queue_->stream().file_bytes());
+    return Number(info, parts_.queue->stream().file_bytes());
   }
 
   static Napi::Value Number(const Napi::CallbackInfo& info, uint64_t value) {
@@ -91,31 +99,31 @@ class TransmitterWrap : public Napi::ObjectWrap<TransmitterWrap> {
     return Submit(info.Env(), std::move(items));
   }
 
+  // shutdown(receiving)
   Napi::Value Shutdown(const Napi::CallbackInfo& info) {
     std::vector<TransmitItem> items;
-    items.push_back(TransmitItem::Shutdown());
+    items.push_back(TransmitItem::Shutdown(info[0].As<Napi::Boolean>().Value()));
     return Submit(info.Env(), std::move(items));
   }
 
   // true: done; false: pending; else what failed.
   Napi::Value Submit(Napi::Env env, std::vector<TransmitItem> items) {
     Outcome outcome;
-    const bool settled = queue_->Submit(std::move(items), &outcome);
+    const bool settled = parts_.queue->Submit(std::move(items), &outcome);
     if (settled && outcome.error != 0) return ToObject(env, outcome);
     return Napi::Boolean::New(env, settled);
   }
 
   Napi::Value Abort(const Napi::CallbackInfo& info) {
-    // The event of closing cannot be delivered before this turn of the loop ends.
-    const bool closed = queue_->Abort();
-    if (!closed) GetEnvironment(info.Env())->AddLingering(info.Env());
+    const bool closed = parts_.environment->Abort(info.Env(), parts_.queue);
+    if (closed) parts_.events->Forget();
     return Napi::Boolean::New(info.Env(), closed);
   }
 
-  void Ref(const Napi::CallbackInfo& info) { GetEnvironment(info.Env())->Hold(info.Env()); }
-  void Unref(const Napi::CallbackInfo& info) { GetEnvironment(info.Env())->Release(info.Env()); }
+  void Ref(const Napi::CallbackInfo& info) { parts_.environment->Hold(info.Env()); }
+  void Unref(const Napi::CallbackInfo& info) { parts_.environment->Release(info.Env()); }
 
-  QueueHandle queue_;
+  Parts parts_;
 };
 
 class SessionWrap : public Napi::ObjectWrap<SessionWrap> {
@@ -144,16 +152,19 @@ class SessionWrap : public Napi::ObjectWrap<SessionWrap> {
                                               memcmp(finished, expected.Data(), size) == 0);
   }
 
-  // promote(fd, rekey): a Transmitter, or { refusal, error, call }.
+  // promote(fd, rekey, onEvent): a Transmitter, or { refusal, error, call }.
   Napi::Value Promote(const Napi::CallbackInfo& info) {
     const EnvironmentHandle& environment = GetEnvironment(info.Env());
+    const auto events = TransmitEvents::New(environment, info[2].As<Napi::Function>());
     Promotion promotion;
     promotion.refusal = "not-captured";
     if (session_->ssl != nullptr)
       promotion = fastify_ktls::Promote(session_.get(), info[0].As<Napi::Number>().Int32Value(),
-                                        info[1].As<Napi::Boolean>().Value(), environment);
-    if (promotion.queue)
-      return Wrap(info.Env(), environment->transmitter_constructor, &promotion.queue);
+                                        info[1].As<Napi::Boolean>().Value(), events);
+    if (promotion.queue) {
+      TransmitterWrap::Parts parts = {environment, promotion.queue, events};
+      return Wrap(info.Env(), environment->transmitter_constructor, &parts);
+    }
     Napi::Object refused = ToObject(info.Env(), promotion.cause);
     refused.Set("refusal", promotion.refusal);
     return refused;
@@ -186,9 +197,8 @@ Napi::Value ProbeKernel(const Napi::CallbackInfo& info) {
   return result;
 }
 
-// start(onEvent): false when OpenSSL has no room for us.
-Napi::Value Start(const Napi::CallbackInfo& info) {
-  GetEnvironment(info.Env())->Start(info.Env(), info[0].As<Napi::Function>());
+// startCapture(): false when OpenSSL has no room for us.
+Napi::Value StartCapturing(const Napi::CallbackInfo& info) {
   return Napi::Boolean::New(info.Env(), StartCapture());
 }
 
@@ -296,10 +306,17 @@ Napi::Value Closings(const Napi::CallbackInfo& info) {
   return closings;
 }
 
-// drain(milliseconds): blocks; for the end of the process.
-void Drain(const Napi::CallbackInfo& info) {
-  GetEnvironment(info.Env())
-      ->WaitForLingering(std::chrono::milliseconds(info[0].As<Napi::Number>().Int64Value()));
+// How long the end of the process waits for bytes that were reported as written.
+constexpr std::chrono::milliseconds kExitWait{1000};
+
+// The loop lives on while queues drain; process.exit() does not ask it.
+void CloseAllAtExit(Napi::Env env) {
+  const auto process = env.Global().Get("process").As<Napi::Object>();
+  const auto close_all = [](const Napi::CallbackInfo& info) {
+    GetEnvironment(info.Env())->CloseAll(info.Env(), kExitWait);
+  };
+  process.Get("once").As<Napi::Function>().Call(
+      process, {Napi::String::New(env, "exit"), Napi::Function::New(env, close_all)});
 }
 
 Napi::Object Init(Napi::Env env, Napi::Object exports) {
@@ -308,7 +325,7 @@ Napi::Object Init(Napi::Env env, Napi::Object exports) {
               missing == nullptr ? env.Null() : Napi::Value(Napi::String::New(env, missing)));
   if (missing != nullptr) return exports;
 
-  auto* environment = new EnvironmentHandle(std::make_shared<Environment>());
+  auto* environment = new EnvironmentHandle(std::make_shared<Environment>(env));
   (*environment)->session_constructor = Napi::Persistent(SessionWrap::Define(env));
   (*environment)->transmitter_constructor = Napi::Persistent(TransmitterWrap::Define(env));
   env.SetInstanceData(environment);
@@ -320,9 +337,10 @@ Napi::Object Init(Napi::Env env, Napi::Object exports) {
         ending->transmitter_constructor.Reset();
       },
       environment->get());
+  CloseAllAtExit(env);
 
   exports.Set("probe", Napi::Function::New(env, ProbeKernel, "probe"));
-  exports.Set("start", Napi::Function::New(env, Start, "start"));
+  exports.Set("startCapture", Napi::Function::New(env, StartCapturing, "startCapture"));
   exports.Set("claim", Napi::Function::New(env, ClaimSessions, "claim"));
   exports.Set("discard", Napi::Function::New(env, DiscardSessions, "discard"));
   exports.Set("duplicate", Napi::Function::New(env, Duplicate, "duplicate"));
@@ -333,7 +351,6 @@ Napi::Object Init(Napi::Env env, Napi::Object exports) {
   exports.Set("readCached", Napi::Function::New(env, ReadCachedBytes, "readCached"));
   exports.Set("limitRecords", Napi::Function::New(env, LimitRecords, "limitRecords"));
   exports.Set("closings", Napi::Function::New(env, Closings, "closings"));
-  exports.Set("drain", Napi::Function::New(env, Drain, "drain"));
   return exports;
 }
 

@@ -8,6 +8,7 @@
       "environment.cc",
       "kernel_tls.cc",
       "keys.cc",
+      "lingering.cc",
       "openssl.cc",
       "page_cache.cc",
       "probe.cc",
@@ -17,6 +18,7 @@
       "session.cc",
       "syscalls.cc",
       "thread.cc",
+      "transmit_events.cc",
       "transmit_item.cc",
       "transmit_queue.cc"
     ]

@@ -19,7 +19,7 @@ ColdReaders& ColdReaders::Instance() {
 
 // Whether there are any, once there was a try to have one more where all are at work.
 bool ColdReaders::HasThreads() {
-  if (waiting_.size() + closing_.size() >= idle_ && threads_ < kMaxThreads &&
+  if (tasks_.size() >= idle_ && threads_ < kMaxThreads &&
       StartThread("ktls-reader", Run, this) == 0)
     threads_++;
   return threads_ > 0;
@@ -29,7 +29,7 @@ bool ColdReaders::Take(const std::shared_ptr<TransmitQueue>& queue) {
   std::lock_guard<std::mutex> lock(mutex_);
   if (!HasThreads()) return false;
   queue->LendToReader();
-  waiting_.push_back(queue);
+  tasks_.push_back({queue, UniqueFd()});
   wake_.notify_one();
   return true;
 }
@@ -37,7 +37,7 @@ bool ColdReaders::Take(const std::shared_ptr<TransmitQueue>& queue) {
 void ColdReaders::Close(UniqueFd file) {
   std::lock_guard<std::mutex> lock(mutex_);
   if (!HasThreads()) return;
-  closing_.push_back(std::move(file));
+  tasks_.push_back({nullptr, std::move(file)});
   wake_.notify_one();
 }
 
@@ -48,22 +48,16 @@ void* ColdReaders::Run(void* self) {
 
 void ColdReaders::Loop() {
   for (;;) {
-    std::shared_ptr<TransmitQueue> queue;
-    UniqueFd file;
+    Task task;
     {
       std::unique_lock<std::mutex> lock(mutex_);
       idle_++;
-      wake_.wait(lock, [this] { return !waiting_.empty() || !closing_.empty(); });
+      wake_.wait(lock, [this] { return !tasks_.empty(); });
       idle_--;
-      if (waiting_.empty()) {
-        file = std::move(closing_.front());
-        closing_.pop_front();
-      } else {
-        queue = std::move(waiting_.front());
-        waiting_.pop_front();
-      }
+      task = std::move(tasks_.front());
+      tasks_.pop_front();
     }
-    if (queue) queue->WorkAsReader(kTurnBytes);
+    if (task.queue) task.queue->WorkAsReader(kTurnBytes);
   }
 }
 

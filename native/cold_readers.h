@@ -29,13 +29,18 @@ class ColdReaders {
 
   bool HasThreads();
 
+  // One of the two.
+  struct Task {
+    std::shared_ptr<TransmitQueue> queue;
+    UniqueFd closing;
+  };
+
   static void* Run(void* self);
   void Loop();
 
   std::mutex mutex_;  // guards the rest
   std::condition_variable wake_;
-  std::deque<std::shared_ptr<TransmitQueue>> waiting_;
-  std::deque<UniqueFd> closing_;
+  std::deque<Task> tasks_;  // in the order in which they came
   int threads_ = 0;
   size_t idle_ = 0;
 };

@@ -1,48 +1,60 @@
 #include "environment.h"
 
+#include <utility>
+
 namespace fastify_ktls {
 
-namespace {
-
-constexpr char kClosed[] = "closed";
-
-}  // namespace
-
-void Environment::Start(Napi::Env env, Napi::Function on_event) {
-  std::lock_guard<std::mutex> lock(mutex_);
-  if (running_) return;
-  // An unlimited queue: each transfer sends one event, and none may be lost.
-  function_ = Function::New(env, on_event, "fastify-ktls", 0, 1, this);
+Environment::Environment(Napi::Env env) {
+  // An unlimited queue, which holds one call for each connection at most.
+  function_ = Function::New(env, "fastify-ktls", 0, 1);
   function_.Unref(env);
-  running_ = true;
 }
 
 void Environment::Stop() {
   std::lock_guard<std::mutex> lock(mutex_);
-  if (!running_) return;
   running_ = false;
   function_.Abort();
 }
 
-void Environment::OnSettled(uint64_t id, Outcome outcome) { Send({id, "settled", outcome}); }
-
-void Environment::OnKeyUpdated(uint64_t id) { Send({id, "key-updated", {}}); }
-
-void Environment::OnKeyUsedUp(uint64_t id) { Send({id, "key-used-up", {}}); }
-
-void Environment::OnClosed(uint64_t id) {
-  Send({id, kClosed, {}});
+void Environment::Post(std::shared_ptr<EnvironmentCallback> callback) {
   std::lock_guard<std::mutex> lock(mutex_);
-  lingering_--;
-  lingering_changed_.notify_all();
+  if (!running_) return;
+  auto* posted = new Posted(std::move(callback));
+  if (function_.NonBlockingCall(posted) != napi_ok) delete posted;
 }
 
-void Environment::AddLingering(Napi::Env env) {
+void Environment::Deliver(Napi::Env env, Napi::Function, std::nullptr_t*, Posted* posted) {
+  const std::unique_ptr<Posted> owned(posted);
+  if (env != nullptr) (*owned)->Call(env);  // null: the environment is going away
+}
+
+void Environment::Open(std::shared_ptr<TransmitQueue> queue) { open_.insert(std::move(queue)); }
+
+bool Environment::Abort(Napi::Env env, const std::shared_ptr<TransmitQueue>& queue) {
+  // Also when it was aborted before: told once, it holds the loop once.
+  if (open_.erase(queue) == 0) return true;
+  if (queue->Abort()) return true;
   {
     std::lock_guard<std::mutex> lock(mutex_);
-    lingering_++;
+    closing_++;
   }
+  // The event of closing cannot be delivered before this turn of the loop ends.
   Hold(env);
+  return false;
+}
+
+void Environment::Closed() {
+  std::lock_guard<std::mutex> lock(mutex_);
+  closing_--;
+  closing_changed_.notify_all();
+}
+
+void Environment::CloseAll(Napi::Env env, std::chrono::milliseconds timeout) {
+  while (!open_.empty()) Abort(env, std::shared_ptr<TransmitQueue>(*open_.begin()));
+  std::unique_lock<std::mutex> lock(mutex_);
+  // Not wait_for(): it takes a function of glibc 2.30 that musl does not have.
+  const auto end = std::chrono::system_clock::now() + timeout;
+  closing_changed_.wait_until(lock, end, [this] { return closing_ <= 0; });
 }
 
 void Environment::Hold(Napi::Env env) {
@@ -51,32 +63,6 @@ void Environment::Hold(Napi::Env env) {
 
 void Environment::Release(Napi::Env env) {
   if (--held_ == 0) function_.Unref(env);
-}
-
-void Environment::WaitForLingering(std::chrono::milliseconds timeout) {
-  std::unique_lock<std::mutex> lock(mutex_);
-  // Not wait_for(): it takes a function of glibc 2.30 that musl does not have.
-  const auto end = std::chrono::system_clock::now() + timeout;
-  lingering_changed_.wait_until(lock, end, [this] { return lingering_ <= 0; });
-}
-
-void Environment::Send(const Event& event) {
-  std::lock_guard<std::mutex> lock(mutex_);
-  if (!running_) return;
-  auto* copy = new Event(event);
-  if (function_.NonBlockingCall(copy) != napi_ok) delete copy;
-}
-
-void Environment::Deliver(Napi::Env env, Napi::Function on_event, Environment* self, Event* event) {
-  const std::unique_ptr<Event> owned(event);
-  if (env == nullptr) return;  // the environment is going away
-  if (event->name == kClosed) self->Release(env);
-  const Napi::Value call = event->outcome.call == nullptr
-                               ? env.Undefined()
-                               : Napi::Value(Napi::String::New(env, event->outcome.call));
-  on_event.Call({Napi::Number::New(env, static_cast<double>(event->id)),
-                 Napi::String::New(env, event->name), Napi::Number::New(env, event->outcome.error),
-                 call});
 }
 
 }  // namespace fastify_ktls

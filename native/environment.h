@@ -1,5 +1,5 @@
-// What belongs to one JavaScript environment (the main thread or a worker):
-// the way back from the sender thread, and the constructors.
+// What belongs to one JavaScript environment (the main thread or a worker): the
+// way back from other threads, the constructors, and what the end has to wait for.
 #ifndef FASTIFY_KTLS_ENVIRONMENT_H_
 #define FASTIFY_KTLS_ENVIRONMENT_H_
 
@@ -9,54 +9,65 @@
 #include <condition_variable>
 #include <memory>
 #include <mutex>
+#include <unordered_set>
 
 #include "transmit_queue.h"
 
 namespace fastify_ktls {
 
-class Environment : public TransmitListener {
+// Something to be called in the environment's thread.
+class EnvironmentCallback {
  public:
-  // `on_event(id, event, error, call)` is called in this environment; the events
-  // have their names in lib/binding.ts.
-  void Start(Napi::Env env, Napi::Function on_event);
-  // The environment ends: the sender thread reaches it no more.
+  virtual ~EnvironmentCallback() = default;
+  virtual void Call(Napi::Env env) = 0;
+};
+
+class Environment {
+ public:
+  explicit Environment(Napi::Env env);
+
+  // The environment ends: other threads reach it no more.
   void Stop();
 
-  void OnSettled(uint64_t id, Outcome outcome) override;
-  void OnClosed(uint64_t id) override;
-  void OnKeyUpdated(uint64_t id) override;
-  void OnKeyUsedUp(uint64_t id) override;
+  // --- From any thread ---
+
+  void Post(std::shared_ptr<EnvironmentCallback> callback);
+  // A queue that Abort() had left open has closed.
+  void Closed();
+
+  // --- The environment's thread ---
+
+  // A queue is open until it is aborted, at the latest as the process exits.
+  void Open(std::shared_ptr<TransmitQueue> queue);
+  // The queue is nobody's any more.
+  void Leave(const std::shared_ptr<TransmitQueue>& queue) { open_.erase(queue); }
+  // True when the queue is closed. One that still drains, closed in JavaScript's
+  // eyes, holds the event loop.
+  bool Abort(Napi::Env env, const std::shared_ptr<TransmitQueue>& queue);
+  // Aborts all queues, and waits until all are closed or the time is up.
+  void CloseAll(Napi::Env env, std::chrono::milliseconds timeout);
 
   // While somebody holds it, the event loop lives on.
   void Hold(Napi::Env env);
   void Release(Napi::Env env);
 
-  // A queue that is closed in JavaScript's eyes still drains, and holds the loop.
-  void AddLingering(Napi::Env env);
-  // Waits until no queue lingers any more, or the time is up.
-  void WaitForLingering(std::chrono::milliseconds timeout);
-
   Napi::FunctionReference session_constructor;
   Napi::FunctionReference transmitter_constructor;
 
  private:
-  struct Event {
-    uint64_t id;
-    const char* name;
-    Outcome outcome;
-  };
-  static void Deliver(Napi::Env env, Napi::Function on_event, Environment* self, Event* event);
-  using Function = Napi::TypedThreadSafeFunction<Environment, Event, &Environment::Deliver>;
-
-  void Send(const Event& event);
+  using Posted = std::shared_ptr<EnvironmentCallback>;
+  static void Deliver(Napi::Env env, Napi::Function, std::nullptr_t*, Posted* posted);
+  using Function = Napi::TypedThreadSafeFunction<std::nullptr_t, Posted, &Environment::Deliver>;
 
   std::mutex mutex_;  // guards the next four
-  std::condition_variable lingering_changed_;
-  bool running_ = false;
+  std::condition_variable closing_changed_;
+  bool running_ = true;
   Function function_;
-  int lingering_ = 0;
+  int closing_ = 0;  // aborted queues that are open
 
-  int held_ = 0;  // the environment's own thread's
+  // The environment's own thread's.
+  std::unordered_set<std::shared_ptr<TransmitQueue>> open_;
+  int held_ = 0;
 };
 
 // Shared with the queues, which can outlive the environment.

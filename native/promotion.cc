@@ -23,9 +23,9 @@ Promotion Refuse(const char* refusal, int error = 0, const char* call = nullptr)
 // Nothing is on its way between OpenSSL and TCP: OpenSSL's BIO is empty, and
 // TCP has had every byte of every record that was counted. The sum is also the
 // proof that no record was missed.
-bool NothingInFlight(const Session& session, int fd) {
+bool NothingInFlight(const Session& session, int64_t bytes_in_tcp) {
   return openssl.BIO_ctrl_pending(openssl.SSL_get_wbio(session.ssl)) == 0 &&
-         BytesInTcp(fd) == static_cast<int64_t>(session.bytes);
+         bytes_in_tcp == static_cast<int64_t>(session.bytes);
 }
 
 }  // namespace
@@ -48,7 +48,9 @@ Promotion Promote(Session* session, int fd, bool rekey,
     return Refuse("max-fragment-length");
   if (session->key_updated || (session->key_update_owed && !rekey)) return Refuse("key-updated");
   if (version == TLS1_3_VERSION && session->secret.size() == 0) return Refuse("not-captured");
-  if (!NothingInFlight(*session, fd)) return Refuse("not-ready");
+  const int64_t bytes_in_tcp = BytesInTcp(fd);
+  if (bytes_in_tcp == -ENOTCONN) return Refuse("connection-closed");
+  if (!NothingInFlight(*session, bytes_in_tcp)) return Refuse("not-ready");
 
   CryptoInfo info(version, *cipher);
   std::unique_ptr<KeySchedule> keys;
@@ -69,8 +71,10 @@ Promotion Promote(Session* session, int fd, bool rekey,
   if (!bio) return Refuse("no-resources", -ENOMEM, "BIO_new");
   UniqueFd own(sys.duplicate(fd));
   if (!own) return Refuse("no-resources", -errno, "fcntl F_DUPFD_CLOEXEC");
-  if (error = AttachUlp(own.get()); error != 0)
-    return Refuse("kernel-refused", error, "setsockopt TCP_ULP");
+  error = AttachUlp(own.get());
+  // Also where the client has ended its side only.
+  if (error == -ENOTCONN) return Refuse("connection-closed");
+  if (error != 0) return Refuse("kernel-refused", error, "setsockopt TCP_ULP");
 
   RecordStream::Start start = {version, cipher, session->sequence,
                                static_cast<int64_t>(session->bytes), std::move(keys)};

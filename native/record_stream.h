@@ -54,7 +54,10 @@ class RecordStream {
   // 0 or a negative errno. The record goes whole or not at all.
   int SendRecord(uint8_t type, const void* data, size_t length);
 
-  bool can_update_key() const { return start_.keys != nullptr; }
+  // Whether there is another key and the kernel will take it. It refuses one for a
+  // connection that a network card encrypts, when the client has been told already:
+  // as long as a card is at work for anybody, this connection may be one of its.
+  bool can_update_key() const { return start_.keys != nullptr && sys.device_sockets() <= 0; }
   // Tells the client that all after this is under the next key (RFC 8446 4.6.3).
   // 0 or a negative errno.
   int AnnounceKeyUpdate();

@@ -132,15 +132,16 @@ void Sender::MakeReady(uint64_t id) {
 void Sender::CheckTimed() {
   if (timers_.empty()) return;
   const Clock::time_point now = Clock::now();
-  for (const auto& [id, time] : timers_)
-    if (time <= now) MakeReady(id);
+  for (const auto& [time, id] : timers_) {
+    if (time > now) break;
+    MakeReady(id);
+  }
 }
 
 int Sender::Timeout() const {
   if (!ready_.empty()) return 0;
   if (timers_.empty()) return -1;
-  Clock::time_point first = Clock::time_point::max();
-  for (const auto& [id, time] : timers_) first = std::min(first, time);
+  const Clock::time_point first = timers_.begin()->first;
   const auto left = std::chrono::ceil<milliseconds>(first - Clock::now()).count();
   return static_cast<int>(std::max<decltype(left)>(left, 0));
 }
@@ -149,28 +150,22 @@ void Sender::Turn(uint64_t id) {
   const auto found = queues_.find(id);
   if (found == queues_.end()) return;
   const std::shared_ptr<TransmitQueue> queue = found->second;
-  const bool by_timer = timers_.erase(id) != 0;
+  const bool by_timer = ClearTimer(*queue);
   // Also of a queue that is a reader's now: it comes back.
   queue->sender_state().ready = false;
-  if (!queue->OwnedBySender()) {
-    queues_.erase(found);
-    return;
-  }
+  if (!queue->OwnedBySender()) return Remove(id);
   TransmitQueue::Progress progress = queue->WorkAsSender(kTurnBytes);
   if (progress == TransmitQueue::Progress::kCold) {
     if (!HasMoved(*queue, &queue->sender_state().lent_at) && !by_timer)
       return WaitForTimer(*queue, true);
-    if (ColdReaders::Instance().Take(queue)) {
-      queues_.erase(id);
-      return;
-    }
+    if (ColdReaders::Instance().Take(queue)) return Remove(id);
     // Out of threads: better late than never.
     progress = queue->WorkAsSender(kTurnBytes, true);
   }
   switch (progress) {
     case TransmitQueue::Progress::kIdle:
     case TransmitQueue::Progress::kClosed:
-      queues_.erase(id);
+      Remove(id);
       break;
     case TransmitQueue::Progress::kTurnOver:
     case TransmitQueue::Progress::kNeedsSender:
@@ -186,6 +181,11 @@ void Sender::Turn(uint64_t id) {
     case TransmitQueue::Progress::kDraining:
       WaitForTimer(*queue, by_timer);
       break;
+    case TransmitQueue::Progress::kLingering:
+      // Without watches the times alone tell.
+      WaitForSocket(*queue, EPOLLIN);
+      SetTimer(*queue, queue->lingering().next_look());
+      break;
   }
 }
 
@@ -198,24 +198,47 @@ bool Sender::HasMoved(TransmitQueue& queue, uint64_t* last) {
   return true;
 }
 
-void Sender::WaitUntilWritable(TransmitQueue& queue) {
+// False when it is out of watches (user.max_user_watches) or memory.
+bool Sender::WaitForSocket(TransmitQueue& queue, uint32_t events) {
   auto& state = queue.sender_state();
   epoll_event event = {};
-  event.events = EPOLLOUT | EPOLLONESHOT;
+  event.events = events | EPOLLONESHOT;
   event.data.u64 = queue.id();
   const int operation = state.registered ? EPOLL_CTL_MOD : EPOLL_CTL_ADD;
-  if (sys.epoll_ctl(epoll_.get(), operation, queue.stream().fd(), &event) == 0) {
-    state.registered = true;
-  } else {
-    // Out of watches (user.max_user_watches) or memory: look again by the clock.
-    WaitForTimer(queue, true);
-  }
+  if (sys.epoll_ctl(epoll_.get(), operation, queue.stream().fd(), &event) != 0) return false;
+  state.registered = true;
+  return true;
+}
+
+void Sender::WaitUntilWritable(TransmitQueue& queue) {
+  if (!WaitForSocket(queue, EPOLLOUT)) WaitForTimer(queue, true);
 }
 
 void Sender::WaitForTimer(TransmitQueue& queue, bool again) {
   milliseconds& backoff = queue.sender_state().backoff;
   backoff = again ? std::clamp(backoff * 2, kFirstCheck, kLastCheck) : kFirstCheck;
-  timers_[queue.id()] = Clock::now() + backoff;
+  SetTimer(queue, Clock::now() + backoff);
+}
+
+void Sender::SetTimer(TransmitQueue& queue, Clock::time_point time) {
+  ClearTimer(queue);
+  queue.sender_state().timer = time;
+  timers_.emplace(time, queue.id());
+}
+
+// Whether it was set.
+bool Sender::ClearTimer(TransmitQueue& queue) {
+  auto& timer = queue.sender_state().timer;
+  if (!timer) return false;
+  timers_.erase({*timer, queue.id()});
+  timer.reset();
+  return true;
+}
+
+void Sender::Remove(uint64_t id) {
+  const auto found = queues_.find(id);
+  ClearTimer(*found->second);
+  queues_.erase(found);
 }
 
 }  // namespace fastify_ktls

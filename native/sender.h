@@ -9,7 +9,9 @@
 #include <deque>
 #include <memory>
 #include <mutex>
+#include <set>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include "transmit_queue.h"
@@ -45,8 +47,12 @@ class Sender {
   void MakeReady(uint64_t id);
   void Turn(uint64_t id);
   static bool HasMoved(TransmitQueue& queue, uint64_t* last);
+  bool WaitForSocket(TransmitQueue& queue, uint32_t events);
   void WaitUntilWritable(TransmitQueue& queue);
   void WaitForTimer(TransmitQueue& queue, bool again);
+  void SetTimer(TransmitQueue& queue, std::chrono::steady_clock::time_point time);
+  bool ClearTimer(TransmitQueue& queue);
+  void Remove(uint64_t id);
 
   const UniqueFd epoll_;
   const UniqueFd wake_;
@@ -58,7 +64,8 @@ class Sender {
   // The thread's own.
   std::unordered_map<uint64_t, std::shared_ptr<TransmitQueue>> queues_;
   std::deque<uint64_t> ready_;
-  std::unordered_map<uint64_t, std::chrono::steady_clock::time_point> timers_;
+  // The earliest first; each queue knows its own (SenderState).
+  std::set<std::pair<std::chrono::steady_clock::time_point, uint64_t>> timers_;
 };
 
 }  // namespace fastify_ktls

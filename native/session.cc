@@ -106,6 +106,14 @@ void OnKeyUpdate(int written, const uint8_t* message, size_t length, Session* se
   }
 }
 
+// Something writes to TLSWrap below the socket's Writable: TLS in TLS, HTTP/2. Of TLS
+// 1.3 the record's header says 23 whatever is in it.
+bool IsBypassed(int type, const uint8_t* bytes, const SSL* ssl) {
+  const bool tells = type == SSL3_RT_INNER_CONTENT_TYPE ||
+                     (type == SSL3_RT_HEADER && openssl.SSL_version(ssl) != TLS1_3_VERSION);
+  return tells && bytes[0] == SSL3_RT_APPLICATION_DATA;
+}
+
 void OnMessage(int written, int, int type, const void* data, size_t length, SSL* ssl, void* arg) {
   auto* session = static_cast<Session*>(arg);
   const auto* bytes = static_cast<const uint8_t*>(data);
@@ -119,6 +127,8 @@ void OnMessage(int written, int, int type, const void* data, size_t length, SSL*
     // What OpenSSL sealed went into the discarding BIO; this is its meaning.
     session->queue->SendAlert(bytes, length);
   }
+  if (written && session->queue && length > 0 && IsBypassed(type, bytes, ssl))
+    session->queue->Bypass();
 }
 
 Holder Follow(SSL* ssl) {

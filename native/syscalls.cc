@@ -7,6 +7,8 @@
 #include <sys/syscall.h>
 
 #include <cstdint>
+#include <cstdlib>
+#include <cstring>
 
 namespace fastify_ktls {
 
@@ -45,13 +47,27 @@ int Statx(int fd, struct statx* found) {
       syscall(SYS_statx, fd, "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC, STATX_BASIC_STATS, found));
 }
 
+int64_t DeviceSockets() {
+  const int fd = open("/proc/net/tls_stat", O_RDONLY | O_CLOEXEC);
+  if (fd < 0) return -1;
+  char text[2048];
+  const ssize_t length = read(fd, text, sizeof(text) - 1);
+  close(fd);
+  if (length < 0) return -1;
+  text[length] = '\0';
+  static constexpr char kRow[] = "TlsCurrTxDevice";
+  const char* row = strstr(text, kRow);
+  return row == nullptr ? -1 : strtoll(row + sizeof(kRow) - 1, nullptr, 10);
+}
+
 int Unacknowledged(int fd, int* bytes) { return ioctl(fd, SIOCOUTQ, bytes); }
 
 }  // namespace
 
 Syscalls sys = {
-    ::setsockopt,   ::getsockopt, ::sendmsg, ::sendfile, ::shutdown, ::close, Duplicate,
-    Unacknowledged, ::epoll_ctl,  Cached,    ReadVector, ::poll,     Statx,
+    ::setsockopt, ::getsockopt, ::sendmsg, ::recv,         ::sendfile,
+    ::shutdown,   ::close,      Duplicate, Unacknowledged, ::epoll_ctl,
+    Cached,       ReadVector,   ::poll,    DeviceSockets,  Statx,
 };
 
 }  // namespace fastify_ktls

@@ -23,6 +23,7 @@ struct Syscalls {
   int (*setsockopt)(int fd, int level, int name, const void* value, socklen_t length);
   int (*getsockopt)(int fd, int level, int name, void* value, socklen_t* length);
   ssize_t (*sendmsg)(int fd, const msghdr* message, int flags);
+  ssize_t (*recv)(int fd, void* bytes, size_t length, int flags);
   ssize_t (*sendfile)(int out, int in, off_t* offset, size_t count);
   int (*shutdown)(int fd, int how);
   int (*close)(int fd);
@@ -35,6 +36,9 @@ struct Syscalls {
   int64_t (*cached)(int fd, off_t offset, uint64_t length);
   ssize_t (*preadv2)(int fd, const iovec* parts, int count, off_t offset, int flags);
   int (*poll)(pollfd* sockets, nfds_t count, int timeout);
+  // TlsCurrTxDevice of /proc/net/tls_stat (Documentation/networking/tls.rst): sockets
+  // of this network namespace for which a network card encrypts. -1: nobody can tell.
+  int64_t (*device_sockets)();
   // statx (man 2 statx), of an open file and without asking a server for news.
   int (*statx)(int fd, struct statx* found);
 };

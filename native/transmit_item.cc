@@ -34,7 +34,11 @@ TransmitItem TransmitItem::KeyUpdate() {
   return item;
 }
 
-TransmitItem TransmitItem::Shutdown() { return TransmitItem(); }
+TransmitItem TransmitItem::Shutdown(bool receiving) {
+  TransmitItem item;
+  item.receiving = receiving;
+  return item;
+}
 
 void TransmitItem::Own() {
   if (bytes == nullptr || owned || remaining == 0) return;

@@ -17,13 +17,15 @@ struct TransmitItem {
   static TransmitItem File(UniqueFd file, int64_t offset, uint64_t length);
   static TransmitItem Alert(const uint8_t* bytes, uint64_t length);
   static TransmitItem KeyUpdate();
-  static TransmitItem Shutdown();
+  // `receiving`: the client has not sent all of its request.
+  static TransmitItem Shutdown(bool receiving);
 
   void Own();
 
   Kind kind = Kind::kShutdown;
   bool more = false;     // the record may stay open for the next item
   bool settles = false;  // the last item of an operation
+  bool receiving = false;
   const uint8_t* bytes = nullptr;
   std::unique_ptr<uint8_t[]> owned;
   UniqueFd file;

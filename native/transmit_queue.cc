@@ -65,8 +65,19 @@ void TransmitQueue::SendAlert(const uint8_t* bytes, size_t length) {
 }
 
 void TransmitQueue::UpdateKey() {
-  RequireKeyUpdate();
-  WorkUnasked();
+  std::shared_ptr<TransmitListener> listener;
+  {
+    std::lock_guard<std::mutex> lock(mutex_);
+    // One answer does for all that ask meanwhile (RFC 8446 4.6.3).
+    if (key_ != Key::kGood || aborted_ || failure_.error != 0) return;
+    key_ = stream_.can_update_key() ? Key::kDue : Key::kUsedUp;
+    if (key_ == Key::kUsedUp) listener = listener_;
+  }
+  if (listener) listener->OnKeyUsedUp();
+}
+
+void TransmitQueue::Bypass() {
+  if (const auto listener = Listener()) listener->OnBypassed();
 }
 
 // For what nobody waits for, but whose failure is the connection's.
@@ -78,7 +89,7 @@ void TransmitQueue::WorkUnasked() {
   }
   Outcome outcome;
   if (!WorkInline(&outcome)) return;
-  if (const auto listener = Listener()) listener->OnSettled(id_, outcome);
+  if (const auto listener = Listener()) listener->OnSettled(outcome);
 }
 
 // By the caller, who owns the queue. As Submit().
@@ -89,22 +100,6 @@ bool TransmitQueue::WorkInline(Outcome* outcome) {
   *outcome = inline_outcome_;
   if (progress != Progress::kIdle && progress != Progress::kClosed) HandToSender();
   return settled;
-}
-
-void TransmitQueue::RequireKeyUpdate() {
-  std::shared_ptr<TransmitListener> listener;
-  {
-    std::lock_guard<std::mutex> lock(mutex_);
-    // One answer does for all that ask meanwhile (RFC 8446 4.6.3).
-    if (key_update_required_ || aborted_ || failure_.error != 0) return;
-    key_update_required_ = true;
-    if (stream_.can_update_key()) {
-      controls_.push_back(TransmitItem::KeyUpdate());
-    } else {
-      listener = listener_;
-    }
-  }
-  if (listener) listener->OnKeyUsedUp(id_);
 }
 
 bool TransmitQueue::Abort() {
@@ -176,6 +171,8 @@ TransmitQueue::Next TransmitQueue::TakeNext() {
     control_ = std::make_unique<TransmitItem>(std::move(controls_.front()));
     controls_.pop_front();
   }
+  if (!control_ && KeyUpdateIsDue())
+    control_ = std::make_unique<TransmitItem>(TransmitItem::KeyUpdate());
   // More data closes an open record first. An abort may have left none.
   const bool held_up = stream_.may_be_open() && (current_ || !items_.empty());
   if (control_ && !held_up) return Next::kControl;
@@ -189,6 +186,15 @@ TransmitQueue::Next TransmitQueue::TakeNext() {
     items_.pop_front();
   }
   return Next::kItem;
+}
+
+// Whether data comes next that has to be under another key. By the owner, who holds
+// the mutex.
+bool TransmitQueue::KeyUpdateIsDue() const {
+  if (key_ != Key::kDue || ending_ || closing_ || shut_down_) return false;
+  if (!current_ && items_.empty()) return false;
+  const TransmitItem& next = current_ ? *current_ : items_.front();
+  return next.remaining > 0 && next.kind != TransmitItem::Kind::kAlert;
 }
 
 TransmitQueue::Progress TransmitQueue::Work(uint64_t budget, Owner worker, bool patient) {
@@ -213,7 +219,7 @@ TransmitQueue::Progress TransmitQueue::Work(uint64_t budget, Owner worker, bool 
       control_.reset();
       progress = Progress::kIdle;
     }
-    if (stream_.KeyIsUsedUp()) RequireKeyUpdate();
+    if (stream_.KeyIsUsedUp()) UpdateKey();
     if (progress != Progress::kIdle) return progress;
     if (budget == 0) return Progress::kTurnOver;
   }
@@ -257,9 +263,9 @@ void TransmitQueue::ChangeKey() {
   }
   {
     std::lock_guard<std::mutex> lock(mutex_);
-    key_update_required_ = false;
+    key_ = Key::kGood;
   }
-  if (const auto listener = Listener()) listener->OnKeyUpdated(id_);
+  if (const auto listener = Listener()) listener->OnKeyUpdated();
 }
 
 TransmitQueue::Progress TransmitQueue::WorkItem(TransmitItem* item, uint64_t* budget) {
@@ -325,6 +331,7 @@ TransmitQueue::Progress TransmitQueue::ShutDown() {
   if (!stream_.IsInTcp(unreported_)) return Progress::kDraining;
   if (sys.shutdown(stream_.fd(), SHUT_WR) != 0) return Fail(-errno, "shutdown");
   shut_down_ = true;
+  if (current_->receiving) lingering_.ExpectMore();
   Finish();
   return Progress::kIdle;
 }
@@ -334,6 +341,7 @@ TransmitQueue::Progress TransmitQueue::FinishAborted() {
   current_.reset();
   if (!shut_down_ && !stream_.IsInTcp(unreported_) && !stream_.HasStalled())
     return Progress::kDraining;
+  if (shut_down_ && lingering_.Continues(stream_.fd())) return Progress::kLingering;
   sender_.Forget(*this);
   sender_.Leave();
   stream_.Close();
@@ -344,7 +352,7 @@ TransmitQueue::Progress TransmitQueue::FinishAborted() {
     if (worker_ != Owner::kCaller) listener = listener_;
     owner_ = Owner::kNobody;
   }
-  if (listener) listener->OnClosed(id_);
+  if (listener) listener->OnClosed();
   return Progress::kClosed;
 }
 
@@ -385,7 +393,7 @@ void TransmitQueue::Settle(Outcome outcome) {
     inline_settled_ = true;
     inline_outcome_ = outcome;
   } else if (const auto listener = Listener()) {
-    listener->OnSettled(id_, outcome);
+    listener->OnSettled(outcome);
   }
 }
 

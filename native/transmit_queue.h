@@ -13,8 +13,10 @@
 #include <deque>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <vector>
 
+#include "lingering.h"
 #include "record_stream.h"
 #include "transmit_item.h"
 
@@ -37,24 +39,28 @@ struct Outcome {
 class TransmitListener {
  public:
   virtual ~TransmitListener() = default;
-  // The operation that Submit() left pending has ended.
-  virtual void OnSettled(uint64_t id, Outcome outcome) = 0;
+  // The operation that Submit() left pending has ended, or, if there is none, the
+  // queue has failed.
+  virtual void OnSettled(Outcome outcome) = 0;
   // The queue that Abort() left open has closed its file descriptor.
-  virtual void OnClosed(uint64_t id) = 0;
+  virtual void OnClosed() = 0;
   // The transmit key was changed.
-  virtual void OnKeyUpdated(uint64_t id) = 0;
+  virtual void OnKeyUpdated() = 0;
   // The key should not be used any more, and there is no other: the connection
   // has to end soon. Told once.
-  virtual void OnKeyUsedUp(uint64_t id) = 0;
+  virtual void OnKeyUsedUp() = 0;
+  // Data was to be sent past the queue, and is lost.
+  virtual void OnBypassed() = 0;
 };
 
 class TransmitQueue : public std::enable_shared_from_this<TransmitQueue> {
  public:
   enum class Progress {
-    kIdle,      // nothing left to do
-    kTurnOver,  // the budget is used up
-    kBlocked,   // the socket takes no more now
-    kDraining,  // sealed bytes still wait in the TLS layer
+    kIdle,       // nothing left to do
+    kTurnOver,   // the budget is used up
+    kBlocked,    // the socket takes no more now
+    kDraining,   // sealed bytes still wait in the TLS layer
+    kLingering,  // all is sent, and the client may not have it yet
     kNeedsSender,
     kCold,  // the file has to be waited for
     kClosed,
@@ -78,8 +84,11 @@ class TransmitQueue : public std::enable_shared_from_this<TransmitQueue> {
   // and even if Abort() follows. When that fails, the listener hears of it.
   void SendAlert(const uint8_t* bytes, size_t length);
 
-  // Changes the key as soon as it can be, or has the listener told.
+  // Changes the key before the next data (RFC 8446 4.6.3), or has the listener told.
   void UpdateKey();
+
+  // OpenSSL has sealed application data, which nobody sends.
+  void Bypass();
 
   // Drops all that the kernel has not taken yet and closes the descriptor as
   // soon as nothing that was reported written can be cut off. True when it is
@@ -110,11 +119,16 @@ class TransmitQueue : public std::enable_shared_from_this<TransmitQueue> {
     std::chrono::milliseconds backoff{0};
     uint64_t blocked_at = 0;  // see Sender::HasMoved()
     uint64_t lent_at = 0;
+    std::optional<std::chrono::steady_clock::time_point> timer;
   };
   SenderState& sender_state() { return sender_state_; }
+  // While WorkAsSender() has given kLingering.
+  const Lingering& lingering() const { return lingering_; }
 
  private:
   enum class Owner { kNobody, kCaller, kSender, kReader };
+  // Of the transmit key: it is to be changed before the next data; it cannot be.
+  enum class Key { kGood, kDue, kUsedUp };
   enum class Next { kNothing, kControl, kItem, kEnd };
 
   Progress Work(uint64_t budget, Owner worker, bool patient);
@@ -123,7 +137,7 @@ class TransmitQueue : public std::enable_shared_from_this<TransmitQueue> {
   Next TakeNext();
   Progress WorkRecord(std::unique_ptr<TransmitItem>* item);
   Progress CloseRecord();
-  void RequireKeyUpdate();
+  bool KeyUpdateIsDue() const;
   Progress WorkItem(TransmitItem* item, uint64_t* budget);
   Progress SendSome(TransmitItem* item, uint64_t* budget);
   Progress SendFileRange(TransmitItem* item, uint64_t* budget);
@@ -144,7 +158,7 @@ class TransmitQueue : public std::enable_shared_from_this<TransmitQueue> {
   std::mutex mutex_;  // guards the next seven
   std::deque<TransmitItem> items_;
   std::deque<TransmitItem> controls_;
-  bool key_update_required_ = false;
+  Key key_ = Key::kGood;
   Owner owner_ = Owner::kNobody;
   bool aborted_ = false;
   Outcome failure_;
@@ -158,6 +172,7 @@ class TransmitQueue : public std::enable_shared_from_this<TransmitQueue> {
   uint64_t unreported_ = 0;  // bytes taken of an operation that has not ended
   bool closing_ = false;     // close_notify is sent: no record may follow (RFC 8446 6.1)
   bool shut_down_ = false;
+  Lingering lingering_;
   Owner worker_ = Owner::kNobody;  // who is at work, or was last
   bool patient_ = false;
   bool inline_settled_ = false;

@@ -38,6 +38,7 @@ enum Point {
   kSocketError,
   kSendData,
   kSendRecord,
+  kReceive,
   kSendFile,
   kShutdown,
   kClose,
@@ -48,6 +49,7 @@ enum Point {
   kReadCached,
   kRead,
   kPoll,
+  kDeviceSockets,
   kStatx,
   kPointCount,
 };
@@ -125,6 +127,12 @@ ssize_t SendMessage(int fd, const msghdr* message, int flags) {
   return next.sendmsg(fd, &shorter, flags | MSG_MORE);
 }
 
+ssize_t Receive(int fd, void* bytes, size_t length, int flags) {
+  const std::optional<Fault> fault = Count(kReceive);
+  if (IsError(fault)) return Fail(*fault);
+  return next.recv(fd, bytes, fault ? Less(*fault, length) : length, flags);
+}
+
 ssize_t SendFile(int out, int in, off_t* offset, size_t count) {
   const std::optional<Fault> fault = Count(kSendFile);
   if (IsError(fault)) return Fail(*fault);
@@ -176,6 +184,12 @@ int Poll(pollfd* sockets, nfds_t count, int timeout) {
   return fault ? Fail(*fault) : next.poll(sockets, count, timeout);
 }
 
+int64_t DeviceSockets() {
+  const std::optional<Fault> fault = Count(kDeviceSockets);
+  if (IsError(fault)) return -1;
+  return fault ? fault->value : next.device_sockets();
+}
+
 int Statx(int fd, struct statx* found) {
   const std::optional<Fault> fault = Count(kStatx);
   return fault ? Fail(*fault) : next.statx(fd, found);
@@ -185,8 +199,9 @@ void Install() {
   static std::once_flag once;
   std::call_once(once, [] {
     next = sys;
-    sys = {SetOption,      GetOption, SendMessage, SendFile, ShutDown, Close, Duplicate,
-           Unacknowledged, EpollCtl,  Cached,      Read,     Poll,     Statx};
+    sys = {SetOption, GetOption, SendMessage, Receive,        SendFile,
+           ShutDown,  Close,     Duplicate,   Unacknowledged, EpollCtl,
+           Cached,    Read,      Poll,        DeviceSockets,  Statx};
   });
 }
 

@@ -10,7 +10,7 @@ import type { Binding } from '../../lib/binding'
 /** The calls of native/syscalls.h by what they are called for, in the order of faults.cc. */
 const POINTS = [
   'setsockopt TCP_ULP', 'setsockopt TLS_TX', 'getsockopt TCP_INFO', 'getsockopt TLS_TX', 'getsockopt SO_ERROR',
-  'sendmsg of data', 'sendmsg of a record', 'sendfile', 'shutdown', 'close', 'duplicate', 'SIOCOUTQ', 'epoll_ctl', 'cachestat', 'preadv2', 'preadv2 that waits', 'poll', 'statx'
+  'sendmsg of data', 'sendmsg of a record', 'recv', 'sendfile', 'shutdown', 'close', 'duplicate', 'SIOCOUTQ', 'epoll_ctl', 'cachestat', 'preadv2', 'preadv2 that waits', 'poll', 'tls_stat', 'statx'
 ] as const
 
 export type Point = typeof POINTS[number]

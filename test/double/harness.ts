@@ -10,7 +10,7 @@ import { join } from 'node:path'
 import tls from 'node:tls'
 import type { ConnectionOptions, SecureVersion, TLSSocket } from 'node:tls'
 import { MessageChannel } from 'node:worker_threads'
-import type { Binding, Failure, FileRange, Refusal, Session, Transmitter } from '../../lib/binding'
+import type { Binding, Failure, FileRange, Refusal, Session, TransmitListener, Transmitter } from '../../lib/binding'
 import { certificate } from '../certificate'
 
 export const addon: Binding = require(join(__dirname, '../../../native/build/Release/fastify_ktls_double.node'))
@@ -23,34 +23,39 @@ interface Waiter {
   reject (failure: Failure): void
 }
 
-/** Operations that wait for an event, by transmitter, oldest first. */
-const pending = new Map<number, Waiter[]>()
-const closing = new Map<number, () => void>()
+/** Operations that wait for an event, oldest first, and who waits for the end. */
+class Listener {
+  readonly waiters: Waiter[] = []
+  onClosed = () => {}
+
+  readonly hear: TransmitListener = (event, error, call) => {
+    if (event === 'closed') {
+      this.onClosed()
+    } else if (event !== 'settled') {
+      throw new Error(`${event} is for the library's tests`)
+    } else if (error === 0) {
+      this.waiters.shift()?.resolve()
+    } else {
+      // A failure ends everything that was waiting.
+      for (const waiter of this.waiters.splice(0)) waiter.reject({ error, call })
+    }
+    updateHold()
+  }
+}
+
+const listeners = new Map<Transmitter, Listener>()
 let unclaimed: Session[] = []
 
 // The addon's events do not hold the event loop; waiting for one does.
 const hold = new MessageChannel().port1
 function updateHold (): void {
-  const waiting = [...pending.values()].some(waiters => waiters.length > 0)
+  const waiting = [...listeners.values()].some(({ waiters }) => waiters.length > 0)
   if (waiting) hold.ref()
   else hold.unref()
 }
 updateHold()
 
-addon.start((id, event, error, call = '') => {
-  const waiters = pending.get(id) ?? []
-  if (event === 'closed') {
-    closing.get(id)?.()
-  } else if (event !== 'settled') {
-    throw new Error(`${event} is for the library's tests`)
-  } else if (error === 0) {
-    waiters.shift()?.resolve()
-  } else {
-    // A failure ends everything that was waiting.
-    for (const waiter of waiters.splice(0)) waiter.reject({ error, call })
-  }
-  updateHold()
-})
+addon.startCapture()
 
 subscribe('net.server.socket', () => { unclaimed.push(...addon.claim()) })
 
@@ -64,9 +69,7 @@ export function settled (transmitter: Transmitter, result: boolean | Failure): P
   if (result === true) return Promise.resolve()
   if (result !== false) return Promise.reject(result)
   return new Promise((resolve, reject) => {
-    const waiters = pending.get(transmitter.id) ?? []
-    waiters.push({ resolve, reject })
-    pending.set(transmitter.id, waiters)
+    listeners.get(transmitter)!.waiters.push({ resolve, reject })
     updateHold()
   })
 }
@@ -79,9 +82,10 @@ export function range (fd: number, offset: number, length: number): FileRange {
 /** Aborts, and resolves when the transmitter's descriptor is closed. */
 export function closed (transmitter: Transmitter): Promise<void> {
   return new Promise(resolve => {
-    closing.set(transmitter.id, resolve)
+    const listener = listeners.get(transmitter)!
+    listener.onClosed = resolve
     if (transmitter.abort()) resolve()
-    pending.delete(transmitter.id) // no event comes for what is dropped
+    listener.waiters.length = 0 // no event comes for what is dropped
     updateHold()
   })
 }
@@ -148,7 +152,9 @@ export async function connect (negotiation: Negotiation, options: ConnectionOpti
 export async function promote (connection: Omit<Connection, 'client'>, rekey = false): Promise<Transmitter | Refusal> {
   for (;;) {
     await new Promise(setImmediate)
-    const result = connection.session.promote(descriptorOf(connection.server), rekey)
+    const listener = new Listener()
+    const result = connection.session.promote(descriptorOf(connection.server), rekey, listener.hear)
+    if ('send' in result) listeners.set(result, listener)
     if ('send' in result || result.refusal !== 'not-ready') return result
   }
 }

@@ -99,7 +99,7 @@ for (const negotiation of NEGOTIATIONS) {
     t.equal(sha256(await body), sha256(head, head, content.subarray(offset, offset + length), tail))
     t.equal(transmitter.dataBytes, 2 * head.length + tail.length)
     t.equal(transmitter.fileBytes, length)
-    await settled(transmitter, transmitter.shutdown())
+    await settled(transmitter, transmitter.shutdown(false))
     await closed(transmitter)
     await destroy(connection)
   })
@@ -147,13 +147,13 @@ for (const [end, alerts] of [['close_notify', [[1, 0]]], ['a shutdown without it
     const transmitter = await promote(connection, true)
     if (!('send' in transmitter)) throw new Error(transmitter.refusal)
     if (alerts.length > 0) session.closeNotify()
-    else await settled(transmitter, transmitter.shutdown())
+    else await settled(transmitter, transmitter.shutdown(false))
     await client.until(() => client.alerts.length === alerts.length)
     client.updateKey(true)
     client.tcp.end()
     await once(server.resume(), 'end')
     t.equal(transmitter.send([Buffer.alloc(0)]), true, 'nothing has failed')
-    if (alerts.length > 0) await settled(transmitter, transmitter.shutdown())
+    if (alerts.length > 0) await settled(transmitter, transmitter.shutdown(false))
     await client.until(() => client.ended)
     t.strictSame([client.keyUpdates, client.alerts], [0, alerts])
     await closed(transmitter)
@@ -175,7 +175,7 @@ t.test('shutdown waits for bytes that are held back', async t => {
   const connection = await connectPromoted(TLS12)
   const { client, transmitter } = connection
   const { sent, last } = fill(connection)
-  const down = settled(transmitter, transmitter.shutdown())
+  const down = settled(transmitter, transmitter.shutdown(false))
   const body = await received(client)
   await Promise.all([last, down])
   t.equal(sha256(body), sha256(...sent))
@@ -285,7 +285,7 @@ t.test('a connection with bytes on their way from OpenSSL to TCP is not promoted
     // The client does not read: far more than TCP has room for.
     const written = new Promise(resolve => server.write(head, resolve))
     for (let turn = 0; turn < 3; turn++) {
-      t.match(session.promote(descriptorOf(server), false), { refusal: 'not-ready' })
+      t.match(session.promote(descriptorOf(server), false, () => {}), { refusal: 'not-ready' })
       await new Promise(setImmediate)
     }
     const body = received(client)

@@ -20,7 +20,7 @@ if (process.env.KTLS_DOUBLE_SEND_LIMIT === undefined) {
 }
 
 for (const transfer of [false, true]) {
-  t.test(`the kernel refuses the key that was announced, ${transfer ? 'in mid-transfer' : 'idle'}`, async t => {
+  t.test(`the kernel refuses the key that was announced, ${transfer ? 'in mid-transfer' : 'before a reply'}`, async t => {
     const folder = makeFolder(t)
     const file = makeFile(folder, 8 << 20)
     const small = makeFile(folder, 70_000)
@@ -34,6 +34,7 @@ for (const transfer of [false, true]) {
     client.tcp.pause()
     if (transfer) client.get(`/${file.name}`)
     client.updateKey(true)
+    if (!transfer) client.get(`/${small.name}`)
     client.tcp.resume()
     await client.until(() => client.ended)
     t.equal(fired()['setsockopt TLS_TX'], 1)

@@ -3,14 +3,17 @@ import { once } from 'node:events'
 import type { IncomingMessage } from 'node:http'
 import type { Duplex } from 'node:stream'
 import { buffer } from 'node:stream/consumers'
-import type { TLSSocket } from 'node:tls'
+import { TLSSocket, connect } from 'node:tls'
+import type { SecureContextOptions } from 'node:tls'
 import websocket from '@fastify/websocket'
 import t from 'tap'
 import { WebSocket } from 'ws'
-import { get, readReply, send } from '../support/client'
+import { certificate } from '../certificate'
+import { get, open, readReply, send } from '../support/client'
 import { makeFile, makeFolder, sha256 } from '../support/files'
 import { kernelPromotions } from '../support/kernel'
 import { serveFolder } from '../support/static'
+import { until } from '../support/wait'
 
 const folder = makeFolder(t)
 const file = makeFile(folder, 100_000)
@@ -105,3 +108,53 @@ for (const closes of ['client', 'server'] as const) {
     t.equal(kernelPromotions() - before, 1)
   })
 }
+
+/** Ways to write to a TLS socket's handle, below its Writable. */
+const WITHIN: Readonly<Record<string, (socket: TLSSocket, options: SecureContextOptions) => void>> = {
+  'a TLS server': (socket, options) => { new TLSSocket(socket, { isServer: true, ...options }).on('error', () => {}) },
+  'a TLS client': socket => { connect({ socket, rejectUnauthorized: false }).on('error', () => {}) }
+}
+
+for (const [name, start] of Object.entries(WITHIN)) {
+  t.test(`${name} within a promoted connection ends it, and the log says why, once`, async t => {
+    const keys = await certificate()
+    const errors: unknown[] = []
+    const { app, port, warnings } = await serveFolder(t, folder, { ktls: {} })
+    app.server.on('connect', (_request: IncomingMessage, socket: TLSSocket) => {
+      socket.on('error', error => errors.push((error as NodeJS.ErrnoException).code))
+      socket.write('HTTP/1.1 200 Connection Established\r\n\r\n')
+      start(socket, keys)
+    })
+    for (let round = 1; round <= 2; round++) {
+      const client = await get(port, `/${file.name}`)
+      t.equal((await readReply(client)).sha256, file.sha256)
+      send(client, 'CONNECT inner.test:1 HTTP/1.1', 'Host: inner.test')
+      t.match((await readReply(client)).head, '200')
+      if (name === 'a TLS server') connect({ socket: client.tls, rejectUnauthorized: false }).on('error', () => {})
+      client.tls.resume()
+      if (!client.tls.closed) await once(client.tls, 'close')
+      await until(() => errors.length === round)
+    }
+    t.strictSame(errors, ['FST_KTLS_BYPASSED', 'FST_KTLS_BYPASSED'])
+    t.match(warnings, [{ msg: /^fastify-ktls: a connection ends: .*TLS handle/ }])
+    t.equal(app.ktls.stats().connections.open, 0)
+  })
+}
+
+t.test('TLS within a connection that is not promoted works', async t => {
+  const keys = await certificate()
+  const { app, port } = await serveFolder(t, folder, { ktls: {} })
+  app.server.on('connect', (_request: IncomingMessage, socket: TLSSocket) => {
+    socket.write('HTTP/1.1 200 Connection Established\r\n\r\n')
+    const inner = new TLSSocket(socket, { isServer: true, ...keys })
+    inner.pipe(inner)
+  })
+  const client = await open(port)
+  send(client, 'CONNECT inner.test:1 HTTP/1.1', 'Host: inner.test')
+  t.match((await readReply(client)).head, '200')
+  const inner = connect({ socket: client.tls, rejectUnauthorized: false })
+  inner.write('through both')
+  t.equal(String(await once(inner, 'data')), 'through both')
+  t.match(app.ktls.stats().connections, { promoted: 0 })
+  client.tls.destroy()
+})

@@ -17,14 +17,13 @@ export interface Download {
   readonly connects: number
 }
 
-/** Downloads the URLs one after the other with one curl, on one connection where it can. */
-export async function curl (folder: string, urls: readonly string[], args: readonly string[] = []): Promise<Download[]> {
+/** Downloads the URLs one after the other with one curl, on one connection where it can; `last` are options of the last one's. */
+export async function curl (folder: string, urls: readonly string[], args: readonly string[] = [], { last = [] }: { last?: readonly string[] } = {}): Promise<Download[]> {
   const outputs = urls.map((_url, index) => join(folder, `curl-${index}`))
-  const { stdout } = await run('curl', [
-    '--silent', '--show-error', '--insecure', '--http1.1', ...args,
-    '--write-out', '%{http_code} %{num_connects}\\n',
-    ...urls.flatMap((url, index) => ['--output', outputs[index]!, url])
-  ], { timeout: TIMEOUT })
+  const common = ['--silent', '--show-error', '--insecure', '--http1.1', ...args, '--write-out', '%{http_code} %{num_connects}\\n']
+  const { stdout } = await run('curl', urls.flatMap((url, index) => [
+    ...(index === 0 ? [] : ['--next']), ...common, ...(index === urls.length - 1 ? last : []), '--output', outputs[index]!, url
+  ]), { timeout: TIMEOUT })
   const lines = stdout.trim().split('\n')
   return outputs.map((path, index) => {
     const [status, connects] = lines[index]!.split(' ').map(Number)
