@@ -14,14 +14,15 @@ t.test('what is missing, why, and what helps', async t => {
   t.comment(stdout)
   t.equal(code, 1)
   t.equal(stderr, '')
-  t.match(stdout, `\nok    runtime      Node ${process.versions.node}, OpenSSL ${process.versions.openssl}`)
-  t.match(stdout, `ok    system       Linux ${release()}`)
-  t.match(stdout, '\nok    addon        loaded\n')
-  t.match(stdout, /\nFAIL {2}module tls {3}(missing|not loaded)\n {19}cause: .+\n {19}remedy: .+\n/)
+  // The columns are as wide as the name of a flaw where the kernel has one.
+  const lines = stdout.split('\n').map(line => line.replace(/ {2,}/g, '  '))
+  for (const line of [`ok  runtime  Node ${process.versions.node}, OpenSSL ${process.versions.openssl}`, 'ok  addon  loaded']) t.ok(lines.includes(line), line)
+  t.match(lines[0], `ok  system  Linux ${release()}`)
+  t.match(stdout, /\nFAIL {2}module tls {3,}(missing|not loaded)\n +cause: .+\n +remedy: .+\n/)
   // A guest that withholds the module has the rest of the kernel's modules; where there are none, the kernel has none.
   const cause = existsSync(`/lib/modules/${release()}/modules.dep`) ? /the module is not among those of the running kernel\n/ : /built without kernel TLS|nothing has loaded the module/
   t.match(stdout, cause)
-  t.match(stdout, '\n?     ciphers      not known while kernel TLS is unavailable\n')
+  t.ok(lines.includes('?  ciphers  not known while kernel TLS is unavailable'))
   t.match(stdout, /\nKernel TLS is not available \(kernel-module-missing\)\. .*the ordinary way.*\n$/)
 })
 
