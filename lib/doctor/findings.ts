@@ -1,6 +1,7 @@
 import type { Support } from '../../types/index'
+import { formatVersion, isSince } from '../kernel-version'
 import type { Facts, ModuleState } from './facts'
-import { formatVersion, isSince, possibleFlaws } from './kernel-versions'
+import { possibleFlaws } from './kernel-versions'
 
 /** `fail`: no offload because of it; `warn`: offload, with less; `unknown`: could not be looked at. */
 export type Level = 'ok' | 'warn' | 'fail' | 'unknown'

@@ -1,11 +1,5 @@
-/** Major, minor and patch. */
-export type KernelVersion = readonly [number, number, number]
-
-/** The version at the beginning of what `uname -r` prints; undefined where there is none. */
-export function versionOf (release: string): KernelVersion | undefined {
-  const match = /^(\d+)\.(\d+)(?:\.(\d+))?/.exec(release)
-  return match === null ? undefined : [Number(match[1]), Number(match[2]), Number(match[3] ?? 0)]
-}
+import { compareVersions, versionOf } from '../kernel-version'
+import type { KernelVersion } from '../kernel-version'
 
 export interface VersionSigns {
   /** `uname -r`. */
@@ -22,17 +16,6 @@ export interface VersionSigns {
  */
 export function upstreamOf ({ release, build, signature }: VersionSigns): string {
   return /\bDebian (\d+\.\d+\.\d+)/.exec(build)?.[1] ?? /^Ubuntu \S+ (\d+\.\d+\.\d+)/.exec(signature ?? '')?.[1] ?? release
-}
-
-/** Negative where `one` is older than `other`, 0 where they are equal. */
-export function compareVersions (one: KernelVersion, other: KernelVersion): number {
-  return one[0] - other[0] || one[1] - other[1] || one[2] - other[2]
-}
-
-/** Whether the release is `major.minor` or later; false where it has no version. */
-export function isSince (release: string, major: number, minor: number): boolean {
-  const version = versionOf(release)
-  return version !== undefined && compareVersions(version, [major, minor, 0]) >= 0
 }
 
 export interface Flaw {
@@ -111,8 +94,4 @@ function isOpen ({ since, fixed }: Flaw, version: KernelVersion): boolean {
 function isBefore (version: KernelVersion, firsts: readonly KernelVersion[]): boolean {
   const ofBranch = firsts.find(([major, minor]) => major === version[0] && minor === version[1])
   return compareVersions(version, ofBranch ?? firsts.at(-1)!) < 0
-}
-
-export function formatVersion ([major, minor, patch]: KernelVersion): string {
-  return patch === 0 ? `${major}.${minor}` : `${major}.${minor}.${patch}`
 }
