@@ -1,6 +1,7 @@
 import type { Support } from '../../types/index'
 import { formatVersion, isSince } from '../kernel-version'
-import type { Facts, ModuleState } from './facts'
+import { explainMissingModule } from '../tls-module'
+import type { Facts } from './facts'
 import { possibleFlaws } from './kernel-versions'
 
 /** `fail`: no offload because of it; `warn`: offload, with less; `unknown`: could not be looked at. */
@@ -61,15 +62,6 @@ export function splitDetail (detail: string): Pick<Finding, 'cause' | 'remedy'> 
   return end < 0 ? { cause: detail } : { cause: detail.slice(0, end), remedy: detail.slice(end + 2) }
 }
 
-const MODPROBE = 'sudo modprobe tls && echo tls | sudo tee /etc/modules-load.d/tls.conf'
-
-const MODULE_STATES: Readonly<Record<Exclude<ModuleState, 'loaded'>, Pick<Finding, 'state' | 'cause'>>> = {
-  'on-disk': { state: 'not loaded', cause: 'the module is there, but nothing has loaded it' },
-  'not-on-disk': { state: 'missing', cause: 'the module is not among those of the running kernel' },
-  'not-built': { state: 'missing', cause: 'the kernel was built without kernel TLS (CONFIG_TLS is not set)' },
-  unknown: { state: 'not loaded', cause: 'nothing has loaded the module; whether the kernel has it cannot be seen from here' }
-}
-
 function moduleOf ({ module, container, kernel, support }: Facts): Finding {
   const subject = 'module tls'
   // What the probe has seen is worth more than what files say.
@@ -78,17 +70,7 @@ function moduleOf ({ module, container, kernel, support }: Facts): Finding {
     // A network namespace of its own hides tcp_available_ulp.
     return { level: 'unknown', subject, state: support.reason === 'kernel-refused' ? 'cannot be seen from here' : 'unknown until the addon loads' }
   }
-  if (!isSince(kernel, 4, 13)) {
-    return { level: 'fail', subject, state: 'missing', cause: `kernel TLS came with Linux 4.13, and this is ${kernel} (gVisor calls itself 4.4)`, remedy: 'a newer kernel' }
-  }
-  return { level: 'fail', subject, ...MODULE_STATES[module], remedy: moduleRemedy(module, container) }
-}
-
-function moduleRemedy (module: ModuleState, container: string | null): string {
-  if (module === 'not-built') return 'a kernel with CONFIG_TLS=m or =y, as those of most distributions'
-  if (container !== null) return `on the host, whose kernel this container uses: ${MODPROBE}`
-  if (module === 'not-on-disk') return 'if the kernel was upgraded since the last boot, reboot; otherwise install the rest of its modules (a package such as linux-modules-extra or kernel-modules)'
-  return MODPROBE
+  return { level: 'fail', subject, ...explainMissingModule({ module, container, kernel }) }
 }
 
 function refusalOf ({ support: { reason, detail }, container }: Facts): Finding | undefined {

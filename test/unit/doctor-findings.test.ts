@@ -64,7 +64,7 @@ t.test('cause and remedy of what a machine cannot do', async t => {
     ['the module is not loaded', facts({ module: 'on-disk' }, MISSING), 'module tls', { level: 'fail', state: 'not loaded', cause: /is there, but nothing has loaded it/, remedy: /^sudo modprobe tls && echo tls \| sudo tee \/etc\/modules-load\.d\/tls\.conf$/ }],
     ['nothing more is known of the module', facts({ module: 'unknown' }, MISSING), 'module tls', { level: 'fail', state: 'not loaded', cause: /cannot be seen/, remedy: /^sudo modprobe tls/ }],
     ['in a container', facts({ module: 'unknown', container: 'Docker' }, MISSING), 'module tls', { level: 'fail', remedy: /^on the host.*sudo modprobe tls/ }],
-    ['the module is not there', facts({ module: 'not-on-disk' }, MISSING), 'module tls', { level: 'fail', state: 'missing', cause: /not among/, remedy: /^if the kernel was upgraded since the last boot, reboot; otherwise install/ }],
+    ['the module is not there', facts({ module: 'not-on-disk' }, MISSING), 'module tls', { level: 'fail', state: 'missing', cause: /not among/, remedy: /^reboot if the kernel was upgraded since the last boot, otherwise install/ }],
     ['the kernel is built without', facts({ module: 'not-built', container: 'Docker' }, MISSING), 'module tls', { level: 'fail', state: 'missing', cause: /CONFIG_TLS is not set/, remedy: /kernel with CONFIG_TLS=m/ }],
     ['a kernel from before kernel TLS', facts({ module: 'unknown', kernel: '4.4.0' }, MISSING), 'module tls', { level: 'fail', cause: /4\.13.*gVisor/, remedy: /newer kernel/ }],
     ['a refusal', facts({}, { available: false, reason: 'kernel-refused', detail: 'EPERM' }), 'probe', { level: 'fail', cause: /^EPERM$/, remedy: /SELinux/ }],
