@@ -9,14 +9,14 @@ import { kernelCounters } from './kernel-counters'
 import { parseOptions } from './options'
 import { startBinding } from './start'
 import { Counters } from './stats'
-import { SWITCHED_OFF, detect, listSupport } from './support'
+import { SWITCHED_OFF, detect, explain, listSupport } from './support'
 
 const plugin: FastifyPluginAsync<FastifyKtlsOptions> = async (fastify, options) => {
   const { mode, minSize } = parseOptions({ ...options })
   const { support, binding } = mode === 'off' ? SWITCHED_OFF : detect()
   const secure = fastify.server instanceof TlsServer
   if (mode === 'require') {
-    if (!support.available) throw new FST_KTLS_UNAVAILABLE(support.reason!, support.detail!)
+    if (!support.available) throw new FST_KTLS_UNAVAILABLE(support.reason!, explain(support))
     if (!secure) throw new FST_KTLS_UNAVAILABLE('plain-http', 'this Fastify instance has no "https" option')
   }
 
@@ -40,7 +40,7 @@ function announce (fastify: FastifyInstance, support: Support): void {
   if (support.available) {
     fastify.log.info({ ktls: support }, `kernel TLS offload is available on Linux ${support.kernel}: ${listSupport(support)}`)
   } else {
-    fastify.log.warn({ ktls: { reason: support.reason, kernel: support.kernel } }, `kernel TLS offload is not available, replies go the ordinary way: ${support.detail}`)
+    fastify.log.warn({ ktls: { reason: support.reason, kernel: support.kernel } }, `kernel TLS offload is not available, replies go the ordinary way: ${explain(support)}`)
   }
 }
 

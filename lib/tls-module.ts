@@ -77,13 +77,13 @@ const STATES: Readonly<Record<MissingModule['module'], Pick<Explanation, 'state'
 export function explainMissingModule (missing: MissingModule): Explanation {
   const { module, kernel } = missing
   if (!isSince(kernel, 4, 13)) {
-    return { state: 'missing', cause: `kernel TLS came with Linux 4.13, and this is ${kernel} (gVisor calls itself 4.4)`, remedy: 'a newer kernel' }
+    return { state: 'missing', cause: `kernel TLS came with Linux 4.13, and this is ${kernel} (gVisor calls itself 4.4)`, remedy: 'use a newer kernel' }
   }
   return { ...STATES[module], remedy: remedyOf(missing) }
 }
 
 function remedyOf ({ module, container }: MissingModule): string {
-  if (module === 'not-built') return 'a kernel with CONFIG_TLS=m or =y, as those of most distributions'
+  if (module === 'not-built') return 'use a kernel with CONFIG_TLS=m or =y, as those of most distributions'
   if (container !== null) return `on the host, whose kernel this container uses: ${MODPROBE}`
   if (module === 'not-on-disk') return 'reboot if the kernel was upgraded since the last boot, otherwise install the rest of its modules (a package such as linux-modules-extra or kernel-modules)'
   return MODPROBE

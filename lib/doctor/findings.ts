@@ -73,17 +73,9 @@ function moduleOf ({ module, container, kernel, support }: Facts): Finding {
   return { level: 'fail', subject, ...explainMissingModule({ module, container, kernel }) }
 }
 
-function refusalOf ({ support: { reason, detail }, container }: Facts): Finding | undefined {
+function refusalOf ({ support: { reason, detail } }: Facts): Finding | undefined {
   if (reason !== 'kernel-refused') return undefined
-  return {
-    level: 'fail',
-    subject: 'probe',
-    state: 'refused',
-    cause: detail!,
-    remedy: container === null
-      ? 'see whether a security policy (seccomp, SELinux, AppArmor) forbids it, or try a newer kernel'
-      : 'see whether the container\'s seccomp profile or its runtime (gVisor has no kernel TLS) forbids it, or try a newer kernel'
-  }
+  return { level: 'fail', subject: 'probe', state: 'refused', ...splitDetail(detail!) }
 }
 
 function ciphersOf ({ available, versions }: Support): Finding {
