@@ -5,7 +5,7 @@ import { isSince } from './kernel-version'
 import { explainMissingModule } from './tls-module'
 import type { ModuleState } from './tls-module'
 
-const ENOENT = -2
+const [ENOENT, ETIMEDOUT] = [-2, -110]
 
 /** What an explanation needs beside the failure. */
 export interface Surroundings {
@@ -24,8 +24,13 @@ export function explainProbeFailure ({ call, error }: Failure, { kernel, module,
     const { cause, remedy } = explainMissingModule({ module: module === 'loaded' ? 'unknown' : module, container, kernel })
     return { reason: 'kernel-module-missing', detail: `${cause}; ${remedy}` }
   }
+  const failed = `the probe's ${call} failed with ${getSystemErrorName(error)}`
+  if (call === 'connect') {
+    const why = error === ETIMEDOUT ? ': within a second nobody answered on 127.0.0.1, as where a firewall drops packets of the loopback interface' : ''
+    return { reason: 'kernel-refused', detail: `${failed}${why}; have the firewall accept what comes and goes by the interface lo` }
+  }
   const remedy = container === null
     ? 'see whether a security policy (seccomp, SELinux, AppArmor) forbids it, or try a newer kernel'
     : 'see whether the container\'s seccomp profile or its runtime (gVisor has no kernel TLS) forbids it, or try a newer kernel'
-  return { reason: 'kernel-refused', detail: `the probe's ${call} failed with ${getSystemErrorName(error)}; ${remedy}` }
+  return { reason: 'kernel-refused', detail: `${failed}; ${remedy}` }
 }

@@ -4,7 +4,7 @@ import { explainProbeFailure } from '../../lib/probe-failure'
 import type { Surroundings } from '../../lib/probe-failure'
 
 const ULP = 'setsockopt TCP_ULP'
-const [EPERM, ENOENT, ENOPROTOOPT] = [-1, -2, -92]
+const [EPERM, ENOENT, ENOPROTOOPT, ETIMEDOUT, ECONNREFUSED] = [-1, -2, -92, -110, -111]
 
 const HOST: Surroundings = { kernel: '6.12.0', module: 'unknown', container: null }
 
@@ -17,6 +17,8 @@ t.test('the reason, why and what helps', async t => {
     ['the same in a container', ULP, ENOENT, { module: 'not-built', container: 'Docker' }, 'kernel-module-missing', /CONFIG_TLS is not set\)$/, /^use a kernel with CONFIG_TLS/],
     ['a module that was loaded meanwhile', ULP, ENOENT, { module: 'loaded' }, 'kernel-module-missing', /nothing has loaded/, /modprobe/],
     ['a kernel without the option', ULP, ENOPROTOOPT, { kernel: '4.12.14' }, 'kernel-module-missing', /4\.13, and this is 4\.12\.14 /, /^use a newer kernel$/],
+    ['a firewall that drops', 'connect', ETIMEDOUT, {}, 'kernel-refused', /^the probe's connect failed with ETIMEDOUT: .*a firewall drops/, /firewall accept .* lo$/],
+    ['a firewall that rejects', 'connect', ECONNREFUSED, {}, 'kernel-refused', /^the probe's connect failed with ECONNREFUSED$/, /firewall accept .* lo$/],
     ['a refusal', ULP, EPERM, {}, 'kernel-refused', /^the probe's setsockopt TCP_ULP failed with EPERM$/, /SELinux/],
     ['a refusal in a container', 'socket', EPERM, { container: 'Docker' }, 'kernel-refused', /^the probe's socket failed with EPERM$/, /container's seccomp/]
   ] as const) {
