@@ -35,7 +35,7 @@ export async function serve (create: (options: ExampleOptions) => Promise<Exampl
   const origin = await app.listen({ host: '127.0.0.1', port: parseOptions([], process.env).port })
   for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => app.close().then(() => process.exit()))
   const { available, kernel, detail } = app.ktls.support
-  console.log(available ? `Linux ${kernel} encrypts large files.` : `Node encrypts all: ${detail}.`)
+  console.log(available ? `Linux ${kernel} encrypts large files.` : `Node encrypts all: ${detail} (npx fastify-ktls says more).`)
   console.log(`ready at ${origin}`)
   return origin
 }

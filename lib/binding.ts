@@ -1,4 +1,4 @@
-import { join } from 'node:path'
+import { requireAddon } from './addon'
 
 /** How a system call failed: a negative errno, and the call's name. */
 export interface Failure {
@@ -100,7 +100,8 @@ export interface Binding {
   closings (): Closings
 }
 
-interface Addon extends Binding {
+/** What the addon exports. */
+export interface Addon extends Binding {
   readonly missingFunction: string | null
 }
 
@@ -110,7 +111,7 @@ export type LoadResult =
 
 let loaded: LoadResult | undefined
 
-/** The only place that loads the addon. */
+/** The addon, loaded once. */
 export function loadBinding (): LoadResult {
   loaded ??= load()
   return loaded
@@ -131,26 +132,4 @@ function load (): LoadResult {
     }
   }
   return { binding: addon }
-}
-
-/** Node gives one code for both options that refuse addons; without the first there is no `process.permission`. */
-function remedyOfRefusal (): string {
-  return (process.permission as unknown) === undefined ? 'start Node without --no-addons' : 'start Node with --allow-addons'
-}
-
-/** The addon, or why there is none and what helps. */
-function requireAddon (): Addon | { readonly problem: string, readonly remedy: string } {
-  let problem = `none was built here, and the package has none for ${process.arch}`
-  // What was built here comes first.
-  for (const file of ['build/Release/fastify_ktls.node', `prebuilds/linux-${process.arch}.node`]) {
-    try {
-      return require(join(__dirname, '../../native', file))
-    } catch (error) {
-      const { code, message } = error as NodeJS.ErrnoException
-      if (code === 'ERR_DLOPEN_DISABLED') return { problem: message, remedy: remedyOfRefusal() }
-      // Node lists the whole chain of modules below the first line.
-      if (code !== 'MODULE_NOT_FOUND') problem = message.split('\n', 1)[0]!
-    }
-  }
-  return { problem, remedy: 'build it: "npm install --save-dev node-gyp node-addon-api", then "node node_modules/fastify-ktls/native/build.js"' }
 }

@@ -8,10 +8,16 @@ export const FST_KTLS_INVALID_OPTION = createError<[string]>(
   TypeError
 )
 
-/** `mode: 'require'`, and this machine or runtime cannot offload. */
+/** `mode: 'require'`, and this machine, runtime or instance cannot offload. */
 export const FST_KTLS_UNAVAILABLE = createError<[string, string]>(
   'FST_KTLS_UNAVAILABLE',
   'kernel TLS is required but not available (%s): %s'
+)
+
+/** A second registration would count and decide everything twice. */
+export const FST_KTLS_ALREADY_REGISTERED = createError<[]>(
+  'FST_KTLS_ALREADY_REGISTERED',
+  'fastify-ktls is already registered in this Fastify instance, or in one around it; register it once, before the routes'
 )
 
 /** A consumer of the application's took data of a stream while its reply was prepared. */

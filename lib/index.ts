@@ -3,20 +3,22 @@ import type { FastifyInstance, FastifyPluginAsync } from 'fastify'
 import fp from 'fastify-plugin'
 import type { FastifyKtlsOptions, Support } from '../types/index'
 import { Decisions, refuseRequest } from './decisions'
-import { FST_KTLS_UNAVAILABLE } from './errors'
+import { FST_KTLS_ALREADY_REGISTERED, FST_KTLS_UNAVAILABLE } from './errors'
 import { addFallbackHook, addOffloadHooks } from './hooks'
 import { kernelCounters } from './kernel-counters'
 import { parseOptions } from './options'
 import { Counters } from './stats'
-import { SWITCHED_OFF, detect, listSupport } from './support'
+import { SWITCHED_OFF, detect, explain, listSupport } from './support'
 
 const plugin: FastifyPluginAsync<FastifyKtlsOptions> = async (fastify, options) => {
   const { mode, minSize } = parseOptions({ ...options })
+  if (isRegistered(fastify)) throw new FST_KTLS_ALREADY_REGISTERED()
   const { support, binding } = mode === 'off' ? SWITCHED_OFF : detect()
   const secure = fastify.server instanceof TlsServer
   if (mode === 'require') {
-    if (!support.available) throw new FST_KTLS_UNAVAILABLE(support.reason!, support.detail!)
+    if (!support.available) throw new FST_KTLS_UNAVAILABLE(support.reason!, explain(support))
     if (!secure) throw new FST_KTLS_UNAVAILABLE('plain-http', 'this Fastify instance has no "https" option')
+    if (isHttp2Only(fastify)) throw new FST_KTLS_UNAVAILABLE('http2', 'this Fastify instance speaks HTTP/2 only; let it speak HTTP/1.1 too by "https: { allowHTTP1: true }"')
   }
 
   const counters = new Counters()
@@ -34,11 +36,21 @@ const plugin: FastifyPluginAsync<FastifyKtlsOptions> = async (fastify, options) 
   }
 }
 
+/** By what it has decorated, also where another evaluation of this file did. A decorator of the application's is not ours. */
+function isRegistered ({ ktls }: Partial<FastifyInstance>): boolean {
+  return ktls?.support !== undefined
+}
+
+/** As far as is known: a server of the application's own (`serverFactory`) does not say. */
+function isHttp2Only ({ initialConfig: { http2, https } }: FastifyInstance): boolean {
+  return http2 === true && (https === true || (typeof https === 'object' && !https.allowHTTP1))
+}
+
 function announce (fastify: FastifyInstance, support: Support): void {
   if (support.available) {
     fastify.log.info({ ktls: support }, `kernel TLS offload is available on Linux ${support.kernel}: ${listSupport(support)}`)
   } else {
-    fastify.log.warn({ ktls: { reason: support.reason, kernel: support.kernel } }, `kernel TLS offload is not available, replies go the ordinary way: ${support.detail}`)
+    fastify.log.warn({ ktls: { reason: support.reason, kernel: support.kernel } }, `kernel TLS offload is not available, replies go the ordinary way: ${explain(support)}`)
   }
 }
 

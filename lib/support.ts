@@ -1,13 +1,13 @@
 import { release } from 'node:os'
-import { getSystemErrorName } from 'node:util'
 import type { Cipher, Support, SupportReason } from '../types/index'
 import { loadBinding } from './binding'
-import type { Binding, Probe } from './binding'
+import type { Binding } from './binding'
+import { detectContainer } from './container'
+import { explainProbeFailure } from './probe-failure'
+import { detectModule } from './tls-module'
 
 /** In the order of the native probe (native/keys.h). */
 const CIPHERS: readonly Cipher[] = ['aes-128-gcm', 'aes-256-gcm', 'chacha20-poly1305']
-
-const ENOENT = -2
 
 export interface Detected {
   readonly support: Support
@@ -30,23 +30,20 @@ function probe (): Detected {
   if (!('binding' in loaded)) return { support: unavailable(loaded.reason, loaded.detail) }
   const { binding } = loaded
   const result = binding.probe()
-  if (result.error !== 0) return { support: explainFailure(result) }
+  if (result.error !== 0) {
+    const kernel = release()
+    const { reason, detail } = explainProbeFailure(result, { kernel, module: detectModule(kernel), container: detectContainer() })
+    return { support: unavailable(reason!, detail!) }
+  }
   const versions = { 'TLSv1.2': byCipher(result.tls12), 'TLSv1.3': byCipher(result.tls13) }
   const any = Object.values(versions).some(ciphers => Object.values(ciphers).includes(true))
   if (!any) {
-    return { support: unavailable('kernel-refused', 'the kernel has the module tls but takes none of its ciphers; are its crypto modules (gcm, aes) there?') }
+    return { support: unavailable('kernel-refused', 'the kernel has the module tls but takes none of its ciphers; see whether its crypto modules (gcm, aes) are there') }
   }
   return {
     binding,
     support: Object.freeze({ available: true, reason: null, detail: null, kernel: release(), versions, rekey: result.rekey })
   }
-}
-
-function explainFailure ({ call, error }: Probe): Support {
-  if (call === 'setsockopt TCP_ULP' && error === ENOENT) {
-    return unavailable('kernel-module-missing', 'the kernel module tls is not loaded; load it as root with "modprobe tls", on the host when in a container, and list it in /etc/modules-load.d to keep it')
-  }
-  return unavailable('kernel-refused', `the probe's ${call} failed with ${getSystemErrorName(error)}`)
 }
 
 function unavailable (reason: SupportReason, detail: string): Support {
@@ -67,6 +64,11 @@ function byCipher (errors: readonly number[]): Record<Cipher, boolean> {
     'aes-256-gcm': can('aes-256-gcm'),
     'chacha20-poly1305': can('chacha20-poly1305')
   }
+}
+
+/** Why nothing can be offloaded, what helps, and who says more. */
+export function explain ({ detail }: Support): string {
+  return `${detail!} (npx fastify-ktls says more)`
 }
 
 /** What can be offloaded, in one line. */

@@ -2,8 +2,11 @@
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
+#include <poll.h>
 
+#include <algorithm>
 #include <cerrno>
+#include <chrono>
 
 #include "kernel_tls.h"
 #include "syscalls.h"
@@ -12,11 +15,34 @@ namespace fastify_ktls {
 
 namespace {
 
+using Clock = std::chrono::steady_clock;
+
+// Of all connections together. The application waits for them to start, and a connect() that a
+// firewall leaves unanswered is retried for two minutes (man 7 tcp, tcp_syn_retries).
+constexpr std::chrono::seconds kPatience{1};
+
+// Waits for a connection that was begun without blocking. On failure see errno.
+bool AwaitConnection(int fd, Clock::time_point deadline) {
+  pollfd wanted = {fd, POLLOUT, 0};
+  for (;;) {
+    const auto left = std::chrono::ceil<std::chrono::milliseconds>(deadline - Clock::now());
+    const int ready = poll(&wanted, 1, std::max(0, static_cast<int>(left.count())));
+    if (ready > 0) break;
+    if (ready == 0) errno = ETIMEDOUT;
+    if (errno != EINTR) return false;
+  }
+  int error = 0;
+  socklen_t length = sizeof(error);
+  if (getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &length) != 0) return false;
+  errno = error;
+  return error == 0;
+}
+
 // An established loopback connection; TLS_TX can be set once on each.
 class LoopbackPair {
  public:
   // Null on success, else the name of the call that failed; see errno.
-  const char* Open() {
+  const char* Open(Clock::time_point deadline) {
     sockaddr_in address = {};
     address.sin_family = AF_INET;
     address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
@@ -24,14 +50,16 @@ class LoopbackPair {
     auto* name = reinterpret_cast<sockaddr*>(&address);
 
     listener_.Reset(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
-    client_.Reset(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+    client_.Reset(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
     if (!listener_ || !client_) return "socket";
     if (bind(listener_.get(), name, length) != 0) return "bind";
     if (getsockname(listener_.get(), name, &length) != 0) return "getsockname";
     if (listen(listener_.get(), 1) != 0) return "listen";
-    // Does not wait: the backlog has room, and nothing else knows the port.
-    if (connect(client_.get(), name, length) != 0) return "connect";
-    return nullptr;
+    // Done at once, as the backlog has room and nothing else knows the port, unless somebody
+    // drops packets of the loopback interface.
+    if (connect(client_.get(), name, length) == 0) return nullptr;
+    if (errno == EINPROGRESS && AwaitConnection(client_.get(), deadline)) return nullptr;
+    return "connect";
   }
   int fd() const { return client_.get(); }
 
@@ -44,12 +72,13 @@ class LoopbackPair {
 
 ProbeResult Probe() {
   static constexpr uint8_t kAnyBytes[32] = {};
+  const Clock::time_point deadline = Clock::now() + kPatience;
   ProbeResult result;
   for (int version : {TLS1_2_VERSION, TLS1_3_VERSION}) {
     int* errors = version == TLS1_2_VERSION ? result.tls12 : result.tls13;
     for (int i = 0; i < kCipherCount; i++) {
       LoopbackPair pair;
-      result.failed_call = pair.Open();
+      result.failed_call = pair.Open(deadline);
       if (result.failed_call != nullptr) {
         result.failed_errno = errno;
         return result;

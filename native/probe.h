@@ -16,6 +16,7 @@ struct ProbeResult {
   bool rekey = false;  // TLS 1.3: takes a second key
 };
 
+// Waits a second at most: then the call is "connect" and the errno ETIMEDOUT.
 ProbeResult Probe();
 
 }  // namespace fastify_ktls

@@ -28,8 +28,8 @@ declare namespace fastifyKtls {
     /**
      * - `'auto'`: offload where the kernel can, else reply as without the plugin.
      * - `'require'`: registration fails with `FST_KTLS_UNAVAILABLE` where the
-     *   kernel cannot. A single connection that cannot be offloaded still falls
-     *   back.
+     *   kernel cannot, or the instance does not speak HTTP/1.1 over TLS. A
+     *   single connection that cannot be offloaded still falls back.
      * - `'off'`: do nothing.
      *
      * Anything else fails with `FST_KTLS_INVALID_OPTION`.

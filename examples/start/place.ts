@@ -35,7 +35,7 @@ const KERNEL_REASONS: ReadonlyArray<SupportReason | null> = ['kernel-module-miss
 export async function serve (options: ServeOptions, here: boolean): Promise<Serving> {
   const own = await ownSupport()
   if (own.available) return serveHere(options, 'own-kernel', `Linux ${own.kernel} on this machine has kernel TLS`)
-  const cannot = `kernel TLS is not available on this machine (Linux ${own.kernel}): ${own.detail ?? 'reason unknown'}`
+  const cannot = `kernel TLS is not available on this machine (Linux ${own.kernel}): ${own.detail ?? 'reason unknown'} (npx fastify-ktls says more)`
   if (here) return serveHere(options, 'fallback', `${cannot}. A guest was not wanted (--here)`)
   if (!KERNEL_REASONS.includes(own.reason)) return serveHere(options, 'fallback', `${cannot}. A guest would not help against that`)
 

@@ -1,6 +1,8 @@
 import type { Support } from '../../types/index'
-import type { Facts, ModuleState } from './facts'
-import { formatVersion, isSince, possibleFlaws } from './kernel-versions'
+import { formatVersion, isSince } from '../kernel-version'
+import { explainMissingModule } from '../tls-module'
+import type { Facts } from './facts'
+import { possibleFlaws } from './kernel-versions'
 
 /** `fail`: no offload because of it; `warn`: offload, with less; `unknown`: could not be looked at. */
 export type Level = 'ok' | 'warn' | 'fail' | 'unknown'
@@ -60,15 +62,6 @@ export function splitDetail (detail: string): Pick<Finding, 'cause' | 'remedy'> 
   return end < 0 ? { cause: detail } : { cause: detail.slice(0, end), remedy: detail.slice(end + 2) }
 }
 
-const MODPROBE = 'sudo modprobe tls && echo tls | sudo tee /etc/modules-load.d/tls.conf'
-
-const MODULE_STATES: Readonly<Record<Exclude<ModuleState, 'loaded'>, Pick<Finding, 'state' | 'cause'>>> = {
-  'on-disk': { state: 'not loaded', cause: 'the module is there, but nothing has loaded it' },
-  'not-on-disk': { state: 'missing', cause: 'the module is not among those of the running kernel' },
-  'not-built': { state: 'missing', cause: 'the kernel was built without kernel TLS (CONFIG_TLS is not set)' },
-  unknown: { state: 'not loaded', cause: 'nothing has loaded the module; whether the kernel has it cannot be seen from here' }
-}
-
 function moduleOf ({ module, container, kernel, support }: Facts): Finding {
   const subject = 'module tls'
   // What the probe has seen is worth more than what files say.
@@ -77,30 +70,12 @@ function moduleOf ({ module, container, kernel, support }: Facts): Finding {
     // A network namespace of its own hides tcp_available_ulp.
     return { level: 'unknown', subject, state: support.reason === 'kernel-refused' ? 'cannot be seen from here' : 'unknown until the addon loads' }
   }
-  if (!isSince(kernel, 4, 13)) {
-    return { level: 'fail', subject, state: 'missing', cause: `kernel TLS came with Linux 4.13, and this is ${kernel} (gVisor calls itself 4.4)`, remedy: 'a newer kernel' }
-  }
-  return { level: 'fail', subject, ...MODULE_STATES[module], remedy: moduleRemedy(module, container) }
+  return { level: 'fail', subject, ...explainMissingModule({ module, container, kernel }) }
 }
 
-function moduleRemedy (module: ModuleState, container: string | null): string {
-  if (module === 'not-built') return 'a kernel with CONFIG_TLS=m or =y, as those of most distributions'
-  if (container !== null) return `on the host, whose kernel this container uses: ${MODPROBE}`
-  if (module === 'not-on-disk') return 'if the kernel was upgraded since the last boot, reboot; otherwise install the rest of its modules (a package such as linux-modules-extra or kernel-modules)'
-  return MODPROBE
-}
-
-function refusalOf ({ support: { reason, detail }, container }: Facts): Finding | undefined {
+function refusalOf ({ support: { reason, detail } }: Facts): Finding | undefined {
   if (reason !== 'kernel-refused') return undefined
-  return {
-    level: 'fail',
-    subject: 'probe',
-    state: 'refused',
-    cause: detail!,
-    remedy: container === null
-      ? 'see whether a security policy (seccomp, SELinux, AppArmor) forbids it, or try a newer kernel'
-      : 'see whether the container\'s seccomp profile or its runtime (gVisor has no kernel TLS) forbids it, or try a newer kernel'
-  }
+  return { level: 'fail', subject: 'probe', state: 'refused', ...splitDetail(detail!) }
 }
 
 function ciphersOf ({ available, versions }: Support): Finding {

@@ -60,6 +60,19 @@ t.test('mode "require" wants HTTPS', async t => {
   await t.rejects(Promise.resolve(app.ready()), { code: 'FST_KTLS_UNAVAILABLE', message: /plain-http/ })
 })
 
+t.test('mode "require" wants HTTP/1.1', async t => {
+  const start = async (https: object) => {
+    const app = Fastify({ http2: true, https: { ...await certificate(), ...https } })
+    t.teardown(() => app.close())
+    await app.register(ktls, { mode: 'require' })
+    await app.ready()
+  }
+  for (const https of [{}, { allowHTTP1: false }]) {
+    await t.rejects(start(https), { code: 'FST_KTLS_UNAVAILABLE', message: /\(http2\): .* HTTP\/2 only; .*allowHTTP1/ })
+  }
+  await t.resolves(start({ allowHTTP1: true }))
+})
+
 t.test('inject()', async t => {
   const plain = await httpServer(t)
   const secure = await startServer(t, { ktls: {}, setup: routes })

@@ -4,10 +4,12 @@ import fs, { closeSync, createReadStream, openSync, writeSync } from 'node:fs'
 import type { ReadStream } from 'node:fs'
 import { join } from 'node:path'
 import { PassThrough, Readable } from 'node:stream'
-import type { FastifyReply } from 'fastify'
+import Fastify from 'fastify'
+import type { FastifyInstance, FastifyReply } from 'fastify'
 import t from 'tap'
 import type { FallbackReason } from '../../types/index'
 import { makeFile, makeFolder, sha256 } from '../support/files'
+import { ktls } from '../support/plugin'
 import { request } from '../support/request'
 import { startServer } from '../support/server'
 
@@ -236,5 +238,22 @@ t.test('errors of opening and reading give the ordinary error reply', async t =>
     t.equal(got.status, 500)
     t.strictSame([got.status, got.headers['content-type'], got.body.toString()], [expected.status, expected.headers['content-type'], expected.body.toString()])
     t.match(await tested.decisions(1), [{ path: 'node', reason }])
+  }
+})
+
+t.test('it is registered once', async t => {
+  const twice = { code: 'FST_KTLS_ALREADY_REGISTERED', message: /already registered/ }
+  for (const [what, setup, expected] of [
+    ['twice in one instance', app => app.register(ktls).register(ktls), twice],
+    ['twice, once without effect', app => app.register(ktls, { mode: 'off' }).register(ktls), twice],
+    ['in a child too', app => app.register(ktls).register(async child => { await child.register(ktls) }), twice],
+    ['beside a decorator of the application', app => app.decorate('ktls', {} as never).register(ktls), { code: 'FST_ERR_DEC_ALREADY_PRESENT' }],
+    ['in two children', app => app.register(async child => { await child.register(ktls) }).register(async child => { await child.register(ktls) }), undefined]
+  ] as ReadonlyArray<[string, (app: FastifyInstance) => unknown, { code: string } | undefined]>) {
+    const app = Fastify()
+    setup(app)
+    const ready = Promise.resolve(app.ready())
+    await (expected === undefined ? t.resolves(ready, what) : t.rejects(ready, expected, what))
+    await app.close()
   }
 })

@@ -40,6 +40,12 @@ t.test('the start page with a query says how it came', async t => {
   await t.resolves(page.getByText('This page itself was written by Node').waitFor())
 })
 
+t.test('the start page says what helps, and who says more', async t => {
+  const page = await open(t, '/')
+  await page.getByText('This page itself was').waitFor()
+  t.match(await page.locator('#detail').innerText(), KERNEL_TLS ? /^$/ : /^Linux \S+: .+; .+ \(npx fastify-ktls says more\)\.$/)
+})
+
 t.test('the start page says why it knows nothing', async t => {
   const page = await open(t, '/', page => page.route('/about', route => route.fulfill({ status: 503 })))
   await page.locator('#place.bad', { hasText: '/about answered 503' }).waitFor()

@@ -1,17 +1,6 @@
 import t from 'tap'
-import { FLAWS, compareVersions, formatVersion, isSince, possibleFlaws, upstreamOf, versionOf } from '../../lib/doctor/kernel-versions'
-
-t.test('the version in a release', async t => {
-  for (const [release, version] of [
-    ['6.12.43+deb13-amd64', [6, 12, 43]],
-    ['6.8.0-45-generic', [6, 8, 0]],
-    ['5.14.0-503.el9.x86_64', [5, 14, 0]],
-    ['7.0-rc2', [7, 0, 0]],
-    ['6.6.87.2-microsoft-standard-WSL2', [6, 6, 87]],
-    ['', undefined],
-    ['unknown', undefined]
-  ] as const) t.strictSame(versionOf(release), version, release)
-})
+import { FLAWS, possibleFlaws, upstreamOf } from '../../lib/doctor/kernel-versions'
+import { compareVersions } from '../../lib/kernel-version'
 
 t.test('the version of kernel.org behind a release', async t => {
   for (const [release, build, signature, upstream] of [
@@ -22,58 +11,82 @@ t.test('the version of kernel.org behind a release', async t => {
   ] as const) t.equal(upstreamOf({ release, build, signature }), upstream, release)
 })
 
-t.test('the order of versions', async t => {
-  for (const [one, other, sign] of [
-    [[6, 9, 0], [6, 14, 0], -1],
-    [[6, 14, 0], [6, 14, 0], 0],
-    [[7, 0, 0], [6, 19, 6], 1],
-    [[6, 1, 69], [6, 1, 185], -1]
-  ] as const) t.equal(Math.sign(compareVersions(one, other)), sign, `${formatVersion(one)} and ${formatVersion(other)}`)
-  t.ok(isSince('6.14.0-1-amd64', 6, 14))
-  t.ok(isSince('10.0.1', 6, 14))
-  t.notOk(isSince('6.13.12', 6, 14))
-  t.notOk(isSince('unknown', 0, 0))
-})
-
 t.test('which flaws a version may have', async t => {
-  const [SPLICE, QUEUE, CLOSE] = ['CVE-2024-0646', 'CVE-2025-38616', 'CVE-2026-23240']
+  const [SPLICE, QUEUE, CLOSE, ASYNC, FULL] = ['CVE-2024-0646', 'CVE-2025-38616', 'CVE-2026-23240', 'CVE-2026-31533', 'CVE-2026-74610']
+  const CHAINS = ['CVE-2026-64046', 'CVE-2026-64047']
   for (const [release, ids] of [
     ['4.19.300', []],
     ['5.2.21', [SPLICE]],
-    ['5.4.266', [SPLICE, CLOSE]],
-    ['5.10.208', [CLOSE]],
-    ['5.14.0-503.el9', [SPLICE, CLOSE]],
-    ['5.15.147', [CLOSE]],
-    ['6.0.19', [SPLICE, QUEUE, CLOSE]],
-    ['6.1.68', [SPLICE, QUEUE, CLOSE]],
-    ['6.1.69', [QUEUE, CLOSE]],
+    ['5.4.13', [SPLICE, CLOSE]],
+    ['5.4.14', [SPLICE, CLOSE, ...CHAINS]],
+    ['5.4.302', [CLOSE, ...CHAINS]],
+    ['5.10.208', [CLOSE, ...CHAINS]],
+    ['5.10.257', [CLOSE, ...CHAINS]],
+    ['5.10.258', [CLOSE]],
+    ['5.14.0-503.el9', [SPLICE, CLOSE, ...CHAINS]],
+    ['5.15.147', [CLOSE, ...CHAINS]],
+    ['5.15.159', [CLOSE, ...CHAINS]],
+    ['5.15.160', [CLOSE, ASYNC, ...CHAINS]],
+    ['5.15.203', [CLOSE, ...CHAINS]],
+    ['5.15.209', [CLOSE]],
+    ['6.0.19', [SPLICE, QUEUE, CLOSE, ...CHAINS]],
+    ['6.1.68', [SPLICE, QUEUE, CLOSE, ...CHAINS]],
+    ['6.1.69', [QUEUE, CLOSE, ...CHAINS]],
+    ['6.1.84', [QUEUE, CLOSE, ASYNC, ...CHAINS]],
+    ['6.1.168', [QUEUE, CLOSE, ASYNC, ...CHAINS]],
+    ['6.1.169', [QUEUE, CLOSE, ...CHAINS]],
     ['6.1.184', [QUEUE, CLOSE]],
     ['6.1.185', [CLOSE]],
-    ['6.6.6', [SPLICE, QUEUE, CLOSE]],
-    ['6.6.102', [QUEUE, CLOSE]],
-    ['6.6.103', [CLOSE]],
-    ['6.7.0', [QUEUE, CLOSE]],
-    ['6.8.0-45-generic', [QUEUE, CLOSE]],
-    ['6.12.42', [QUEUE, CLOSE]],
-    ['6.12.43+deb13-amd64', [CLOSE]],
-    ['6.12.75', []],
-    ['6.15.11', [CLOSE]],
-    ['6.16.1', [QUEUE, CLOSE]],
-    ['6.16.2', [CLOSE]],
-    ['6.17.0', [CLOSE]],
-    ['6.18.15', [CLOSE]],
-    ['6.18.16', []],
-    ['6.19.6', []],
-    ['7.0.0', []],
+    ['6.4.16', [SPLICE, QUEUE, CLOSE, ...CHAINS]],
+    ['6.5.13', [SPLICE, QUEUE, CLOSE, ...CHAINS, FULL]],
+    ['6.6.6', [SPLICE, QUEUE, CLOSE, ...CHAINS, FULL]],
+    ['6.6.17', [QUEUE, CLOSE, ...CHAINS, FULL]],
+    ['6.6.102', [QUEUE, CLOSE, ASYNC, ...CHAINS, FULL]],
+    ['6.6.135', [CLOSE, ...CHAINS, FULL]],
+    ['6.6.142', [CLOSE, FULL]],
+    ['6.6.152', [CLOSE]],
+    ['6.7.0', [QUEUE, CLOSE, ...CHAINS, FULL]],
+    ['6.7.6', [QUEUE, CLOSE, ASYNC, ...CHAINS, FULL]],
+    // The last releases of branches that nobody fixes any more.
+    ['6.8.12', [QUEUE, CLOSE, ASYNC, ...CHAINS, FULL]],
+    ['6.11.11', [QUEUE, CLOSE, ASYNC, ...CHAINS, FULL]],
+    ['6.17.13', [CLOSE, ASYNC, ...CHAINS, FULL]],
+    ['6.12.42', [QUEUE, CLOSE, ASYNC, ...CHAINS, FULL]],
+    ['6.12.43+deb13-amd64', [CLOSE, ASYNC, ...CHAINS, FULL]],
+    ['6.12.75', [ASYNC, ...CHAINS, FULL]],
+    ['6.12.82', [...CHAINS, FULL]],
+    ['6.12.92', [FULL]],
+    ['6.12.104', []],
+    ['6.15.11', [CLOSE, ASYNC, ...CHAINS, FULL]],
+    ['6.16.1', [QUEUE, CLOSE, ASYNC, ...CHAINS, FULL]],
+    ['6.16.2', [CLOSE, ASYNC, ...CHAINS, FULL]],
+    ['6.18.15', [CLOSE, ASYNC, ...CHAINS, FULL]],
+    ['6.18.16', [ASYNC, ...CHAINS, FULL]],
+    ['6.18.23', [...CHAINS, FULL]],
+    ['6.18.34', [FULL]],
+    ['6.18.45', []],
+    ['6.19.6', [ASYNC, ...CHAINS, FULL]],
+    ['6.19.13', [...CHAINS, FULL]],
+    ['7.0.0', [...CHAINS, FULL]],
+    ['7.0.11', [FULL]],
+    ['7.1.0', [FULL]],
+    ['7.1.9', []],
+    ['7.2.0', []],
     ['7.3.1', []],
     ['unknown', []]
   ] as const) t.strictSame(possibleFlaws(release).map(({ id }) => id), ids, release)
 })
 
-t.test('fixed versions are in order, the last being the first of its branch', async t => {
+t.test('versions are in order, the last being the first of its branch, and each fix has a flaw before it', async t => {
   for (const { id, since, fixed } of FLAWS) {
-    t.strictSame([...fixed].sort(compareVersions), fixed, id)
-    t.ok(compareVersions(since, fixed[0]!) < 0)
-    t.equal(fixed.at(-1)![2], 0)
+    for (const versions of [since, fixed]) {
+      t.strictSame([...versions].sort(compareVersions), versions, id)
+      t.equal(versions.at(-1)![2], 0, id)
+      t.equal(new Set(versions.map(([major, minor]) => `${major}.${minor}`)).size, versions.length, id)
+    }
+    for (const [major, minor, patch] of fixed.slice(0, -1)) {
+      t.ok(possibleFlaws(`${major}.${minor}.${patch - 1}`).some(flaw => flaw.id === id), `${id} before ${major}.${minor}.${patch}`)
+      t.notOk(possibleFlaws(`${major}.${minor}.${patch}`).some(flaw => flaw.id === id), `${id} at ${major}.${minor}.${patch}`)
+    }
   }
 })
