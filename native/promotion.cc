@@ -23,9 +23,9 @@ Promotion Refuse(const char* refusal, int error = 0, const char* call = nullptr)
 // Nothing is on its way between OpenSSL and TCP: OpenSSL's BIO is empty, and
 // TCP has had every byte of every record that was counted. The sum is also the
 // proof that no record was missed.
-bool NothingInFlight(const Session& session, int64_t bytes_in_tcp) {
+bool NothingInFlight(const Session& session, int fd) {
   return openssl.BIO_ctrl_pending(openssl.SSL_get_wbio(session.ssl)) == 0 &&
-         bytes_in_tcp == static_cast<int64_t>(session.bytes);
+         BytesInTcp(fd) == static_cast<int64_t>(session.bytes);
 }
 
 }  // namespace
@@ -48,9 +48,7 @@ Promotion Promote(Session* session, int fd, bool rekey,
     return Refuse("max-fragment-length");
   if (session->key_updated || (session->key_update_owed && !rekey)) return Refuse("key-updated");
   if (version == TLS1_3_VERSION && session->secret.size() == 0) return Refuse("not-captured");
-  const int64_t bytes_in_tcp = BytesInTcp(fd);
-  if (bytes_in_tcp == -ENOTCONN) return Refuse("connection-closed");
-  if (!NothingInFlight(*session, bytes_in_tcp)) return Refuse("not-ready");
+  if (!NothingInFlight(*session, fd)) return Refuse("not-ready");
 
   CryptoInfo info(version, *cipher);
   std::unique_ptr<KeySchedule> keys;

@@ -48,7 +48,9 @@ const COLD: readonly Fault[] = [{ point: 'cachestat', effect: 'at most 0', call:
 
 const ROWS: readonly Row[] = [
   // __tcp_set_ulp, tls_init; EPERM and EACCES are what BPF and the security modules answer.
-  { point: 'setsockopt TCP_ULP', effects: ['ENOENT', 'EEXIST', 'ENOTCONN', 'EPERM', 'ENOMEM'], outcome: 'whole', fallback: 'kernel-refused' },
+  { point: 'setsockopt TCP_ULP', effects: ['ENOENT', 'EEXIST', 'EPERM', 'ENOMEM'], outcome: 'whole', fallback: 'kernel-refused' },
+  // The client has gone, or ended its side.
+  { point: 'setsockopt TCP_ULP', effects: ['ENOTCONN'], outcome: 'whole', fallback: 'connection-closed' },
   { point: 'setsockopt TCP_ULP', effects: ['ENOENT'], times: Infinity, outcome: 'whole', fallback: 'kernel-refused' },
   // do_tls_setsockopt_conf, crypto_alloc_aead.
   { point: 'setsockopt TLS_TX', effects: ['EBUSY', 'EINVAL', 'ENOMEM', 'ENOENT', 'EPERM'], outcome: 'whole', fallback: 'kernel-refused' },
@@ -83,6 +85,8 @@ const ROWS: readonly Row[] = [
   { point: 'epoll_ctl', effects: ['ENOMEM', 'ENOSPC'], base: BLOCKED, outcome: 'whole' },
   { point: 'epoll_ctl', effects: ['ENOSPC'], times: Infinity, base: BLOCKED, outcome: 'whole' },
   { point: 'shutdown', effects: ['ENOTCONN'], outcome: 'whole' },
+  { point: 'recv', effects: ['EAGAIN', 'EINTR', 'ECONNRESET', 'EFAULT'], outcome: 'whole' },
+  { point: 'recv', effects: ['EAGAIN', 'ENOSYS'], times: Infinity, outcome: 'whole' },
   // Whatever close returns, the descriptor is gone.
   { point: 'close', effects: ['EINTR', 'EIO'], outcome: 'whole' },
   { point: 'close', effects: ['EINTR'], times: Infinity, outcome: 'whole' },

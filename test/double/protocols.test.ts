@@ -114,9 +114,12 @@ t.test('a connection whose user wants smaller records', async t => {
 })
 
 t.test('a connection that OpenSSL traces', async t => {
-  for (const when of ['option', 'secureConnection', 'onResponse']) {
-    const child = await promisify(execFile)(process.execPath, [join(__dirname, 'traced-server.js'), file.path, when], {
-      env: { ...process.env, NODE_OPTIONS: '', KTLS_TEST_CERTIFICATE: JSON.stringify(await certificate()) }
+  for (const [when, flags, nodeOptions] of [
+    ['option', [], ''], ['secureConnection', [], ''], ['onResponse', [], ''], ['flag', ['--trace-tls'], ''], ['NODE_OPTIONS', [], '--trace-tls'],
+    ['onResponse', ['--no-trace-tls'], '--trace-tls']
+  ] as const) {
+    const child = await promisify(execFile)(process.execPath, [...flags, join(__dirname, 'traced-server.js'), file.path, when], {
+      env: { ...process.env, NODE_OPTIONS: nodeOptions, KTLS_TEST_CERTIFICATE: JSON.stringify(await certificate()) }
     })
     const promoted = when === 'onResponse'
     t.match(JSON.parse(child.stdout), [promoted ? { offloaded: true } : { path: 'node', reason: 'trace-enabled' }], when)

@@ -4,14 +4,20 @@ import fs, { closeSync, createReadStream, openSync, writeSync } from 'node:fs'
 import type { ReadStream } from 'node:fs'
 import { join } from 'node:path'
 import { PassThrough, Readable } from 'node:stream'
+import { buffer } from 'node:stream/consumers'
+import { connect } from 'node:tls'
+import fastifyStatic from '@fastify/static'
 import Fastify from 'fastify'
 import type { FastifyInstance, FastifyReply } from 'fastify'
 import t from 'tap'
 import type { FallbackReason } from '../../types/index'
+import { certificate } from '../certificate'
 import { makeFile, makeFolder, sha256 } from '../support/files'
 import { ktls } from '../support/plugin'
 import { request } from '../support/request'
-import { startServer } from '../support/server'
+import { listen, startServer } from '../support/server'
+import type { Listener } from '../support/server'
+import { until } from '../support/wait'
 
 const folder = makeFolder(t)
 const file = makeFile(folder, 300_000)
@@ -189,16 +195,75 @@ t.test('on a promoted connection what is no file is written, encrypted by the ke
 t.test('replies without a body say so', async t => {
   const { origin, decisions } = await startServer(t, {
     ktls: {},
-    setup: app => {
+    setup: async app => {
+      await app.register(fastifyStatic, { root: folder, prefix: '/static' })
       // Fastify answers HEAD here too.
       app.get('/file', (_request, reply) => reply.send(stream()))
       app.get('/empty', (_request, reply) => reply.code(204).send(stream()))
     }
   })
-  for (const [path, method] of [['/file', 'HEAD'], ['/empty', 'GET']] as const) {
-    t.equal((await request(origin + path, { method })).body.length, 0)
+  const unmodified = { 'if-none-match': '*' }
+  for (const [path, method, headers] of [
+    ['/file', 'HEAD', {}], ['/empty', 'GET', {}], [`/static/${file.name}`, 'HEAD', {}], [`/static/${file.name}`, 'GET', unmodified]
+  ] as const) {
+    t.equal((await request(origin + path, { method, headers })).body.length, 0)
     t.match(await decisions(1), [{ path: 'node', reason: 'no-body' }], path)
   }
+})
+
+t.test('replies that come past Fastify are counted', async t => {
+  const replies: Readonly<Record<string, (reply: FastifyReply) => void>> = {
+    '/hijacked': reply => {
+      reply.hijack()
+      reply.raw.end('hijacked')
+    },
+    '/raw': reply => { reply.raw.end('raw') },
+    '/raw-file': reply => { stream().pipe(reply.raw) }
+  }
+  const { app, origin, decisions } = await startServer(t, {
+    ktls: {},
+    setup: app => { for (const [path, send] of Object.entries(replies)) app.get(path, (_request, reply) => send(reply)) }
+  })
+  for (const path of Object.keys(replies)) {
+    t.equal((await request(origin + path)).status, 200)
+    t.match(await decisions(1), [{ offloaded: false, path: 'node', reason: 'hijacked' }], path)
+  }
+  t.match(app.ktls.stats(), { replies: { node: 3 }, fallbacks: { hijacked: 3 } })
+})
+
+t.test('routes of contexts that were registered before the plugin are reached', async t => {
+  for (const create of [Fastify, require('fastify-5.0') as typeof Fastify]) {
+    const seen: unknown[] = []
+    const app = create({ https: await certificate() })
+    app.register(async child => {
+      child.get('/child', (_request, reply) => reply.send(stream()))
+      child.register(async grandchild => { grandchild.get('/grandchild', (_request, reply) => reply.send(stream())) })
+      child.addHook('onResponse', async request => { seen.push(request.ktls) })
+    })
+    app.register(ktls)
+    const port = await listen(t, app as unknown as Listener)
+    for (const path of ['/child', '/grandchild']) t.equal((await request(`https://127.0.0.1:${port}${path}`)).sha256, file.sha256)
+    await until(() => seen.length === 2)
+    t.match(seen, [{ offloaded: true, reason: null }, { offloaded: true, reason: null }])
+    t.match(app.ktls.stats().replies, { sendfile: 2 })
+  }
+})
+
+t.test('a Unix socket is none of the kernel', async t => {
+  const path = join(folder, 'socket')
+  const decided: unknown[] = []
+  const app = Fastify({ https: await certificate() })
+  await app.register(ktls)
+  app.addHook('onResponse', async request => { decided.push(request.ktls) })
+  app.get('/', (_request, reply) => reply.send(stream()))
+  await app.listen({ path })
+  t.teardown(() => app.close())
+  const tls = connect({ path, rejectUnauthorized: false })
+  tls.write('GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n')
+  const bytes = await buffer(tls)
+  t.equal(sha256(bytes.subarray(bytes.indexOf('\r\n\r\n') + 4)), file.sha256)
+  await until(() => decided.length === 1)
+  t.match(decided, [{ path: 'node', reason: 'unix-socket' }])
 })
 
 t.test("an error's own reply is a file", async t => {

@@ -14,7 +14,7 @@ import { request } from '../support/request'
 const [path, when] = process.argv.slice(2)
 
 async function serve (): Promise<void> {
-  const app = Fastify({ https: { ...await certificate(), enableTrace: when === 'option' }, forceCloseConnections: true })
+  const app = Fastify({ https: { ...await certificate(), ...(when === 'option' && { enableTrace: true }) }, forceCloseConnections: true })
   await app.register(ktls)
   const trace = (socket: TLSSocket) => { socket.enableTrace() }
   if (when === 'secureConnection') app.server.on('secureConnection', trace)

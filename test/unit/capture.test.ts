@@ -22,6 +22,7 @@ async function accept (t: Tap.Test, server: Server): Promise<void> {
 t.test('sessions are claimed once, and discarded where nobody owns the server', async t => {
   const calls: string[] = []
   const binding = {
+    startCapture: () => true,
     claim: () => {
       calls.push('claim')
       return []

@@ -6,7 +6,7 @@ const PAUSE = 3000
 const ATTEMPTS = 3
 
 /** Runs a host program to its end; an error carries what the program wrote to stderr. */
-export function run (file: string, args: readonly string[], options: { cwd?: string, env?: NodeJS.ProcessEnv } = {}): Promise<string> {
+export function run (file: string, args: readonly string[], options: { cwd?: string, env?: NodeJS.ProcessEnv, timeout?: number } = {}): Promise<string> {
   return new Promise((resolve, reject) => {
     execFile(file, args, { ...options, maxBuffer: 64 * 1024 * 1024 }, (error, stdout, stderr) => {
       if (error === null) return resolve(stdout)
