@@ -255,7 +255,7 @@ t.test('a Unix socket is none of the kernel', async t => {
   const app = Fastify({ https: await certificate() })
   await app.register(ktls)
   app.addHook('onResponse', async request => { decided.push(request.ktls) })
-  app.get('/', (_request, reply) => reply.send(stream()))
+  app.get('/', (_request, reply) => reply.header('content-length', file.size).send(stream()))
   await app.listen({ path })
   t.teardown(() => app.close())
   const tls = connect({ path, rejectUnauthorized: false })
