@@ -24,6 +24,8 @@ export interface Transmitter {
    * its request, and is let finish (native/lingering.h).
    */
   shutdown (receiving: boolean): boolean | Failure
+  /** Changes the transmit key if that is due: by itself it changes with the next data. */
+  updateKey (): void
   /** `true`: closed; `false`: closes when nothing reported as written can be lost. */
   abort (): boolean
   /** Keeps the event loop alive, as a write of libuv's would, until as many calls of `unref`. */
@@ -56,7 +58,7 @@ export interface Probe extends Failure {
  * What happens to a transmitter later (native/transmit_queue.h, TransmitListener). 'settled': the operation that was
  * left pending has ended, or the transmitter has failed. 'bypassed': OpenSSL was made to write data, which is lost.
  */
-export type TransmitEvent = 'settled' | 'closed' | 'key-updated' | 'key-used-up' | 'bypassed'
+export type TransmitEvent = 'settled' | 'closed' | 'key-due' | 'key-updated' | 'key-used-up' | 'bypassed'
 
 /** `number`: of 'settled', 0 or a negative errno, with the call that failed; of 'key-updated', how often. */
 export type TransmitListener = (event: TransmitEvent, number: number, call: string) => void

@@ -84,6 +84,8 @@ export class KernelTransmit {
   /** An event of the transmitter's. */
   hear (event: TransmitEvent, number: number, call: string): void {
     if (event === 'settled') this.#settled(number === 0 ? null : toError({ error: number, call }))
+    // In a turn of its own, in which one answer does for all that the client has asked before.
+    else if (event === 'key-due') this.#transmitter.updateKey()
     else if (event === 'key-updated') this.#owner.keysUpdated(this.#socket, number)
     else if (event === 'key-used-up') this.#keyUsedUp()
     else if (event === 'bypassed') this.#bypassed()

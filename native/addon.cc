@@ -43,6 +43,7 @@ class TransmitterWrap : public Napi::ObjectWrap<TransmitterWrap> {
                         InstanceAccessor<&TransmitterWrap::FileBytes>("fileBytes"),
                         InstanceMethod<&TransmitterWrap::Send>("send"),
                         InstanceMethod<&TransmitterWrap::Shutdown>("shutdown"),
+                        InstanceMethod<&TransmitterWrap::UpdateKey>("updateKey"),
                         InstanceMethod<&TransmitterWrap::Abort>("abort"),
                         InstanceMethod<&TransmitterWrap::Ref>("ref"),
                         InstanceMethod<&TransmitterWrap::Unref>("unref")});
@@ -113,6 +114,8 @@ class TransmitterWrap : public Napi::ObjectWrap<TransmitterWrap> {
     if (settled && outcome.error != 0) return ToObject(env, outcome);
     return Napi::Boolean::New(env, settled);
   }
+
+  void UpdateKey(const Napi::CallbackInfo&) { parts_.queue->UpdateKeyNow(); }
 
   Napi::Value Abort(const Napi::CallbackInfo& info) {
     const bool closed = parts_.environment->Abort(info.Env(), parts_.queue);

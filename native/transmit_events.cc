@@ -26,6 +26,10 @@ void TransmitEvents::OnSettled(Outcome outcome) {
   Tell([outcome](News* news) { news->outcomes.push_back(outcome); });
 }
 
+void TransmitEvents::OnKeyDue() {
+  Tell([](News* news) { news->key_due = true; });
+}
+
 void TransmitEvents::OnKeyUpdated() {
   Tell([](News* news) { news->keys_updated++; });
 }
@@ -61,9 +65,10 @@ void TransmitEvents::CallEach(Napi::Env env, const News& news) {
     on_event_.Call({Napi::String::New(env, event), Napi::Number::New(env, number),
                     Napi::String::New(env, call)});
   };
-  if (news.keys_updated > 0) call("key-updated", news.keys_updated);
   for (const Outcome& outcome : news.outcomes)
     call("settled", outcome.error, outcome.call == nullptr ? "" : outcome.call);
+  if (news.keys_updated > 0) call("key-updated", news.keys_updated);
+  if (news.key_due) call("key-due");
   if (news.key_used_up) call("key-used-up");
   if (news.bypassed) call("bypassed");
   if (news.closed) call("closed");

@@ -22,6 +22,7 @@ class TransmitEvents : public TransmitListener, public EnvironmentCallback {
 
   void OnSettled(Outcome outcome) override;
   void OnClosed() override;
+  void OnKeyDue() override;
   void OnKeyUpdated() override;
   void OnKeyUsedUp() override;
   void OnBypassed() override;
@@ -35,6 +36,7 @@ class TransmitEvents : public TransmitListener, public EnvironmentCallback {
  private:
   struct News {
     std::vector<Outcome> outcomes;  // an operation's, and a failure of the queue's own
+    bool key_due = false;
     uint32_t keys_updated = 0;
     bool key_used_up = false;
     bool bypassed = false;

@@ -66,14 +66,29 @@ void TransmitQueue::SendAlert(const uint8_t* bytes, size_t length) {
 
 void TransmitQueue::UpdateKey() {
   std::shared_ptr<TransmitListener> listener;
+  bool due;
   {
     std::lock_guard<std::mutex> lock(mutex_);
     // One answer does for all that ask meanwhile (RFC 8446 4.6.3).
     if (key_ != Key::kGood || aborted_ || failure_.error != 0) return;
-    key_ = stream_.can_update_key() ? Key::kDue : Key::kUsedUp;
-    if (key_ == Key::kUsedUp) listener = listener_;
+    due = stream_.can_update_key();
+    key_ = due ? Key::kDue : Key::kUsedUp;
+    listener = listener_;
   }
-  if (listener) listener->OnKeyUsedUp();
+  if (!listener) return;
+  if (due)
+    listener->OnKeyDue();
+  else
+    listener->OnKeyUsedUp();
+}
+
+void TransmitQueue::UpdateKeyNow() {
+  {
+    std::lock_guard<std::mutex> lock(mutex_);
+    if (key_ != Key::kDue) return;
+    key_ = Key::kDueNow;
+  }
+  WorkUnasked();
 }
 
 void TransmitQueue::Bypass() {
@@ -188,10 +203,12 @@ TransmitQueue::Next TransmitQueue::TakeNext() {
   return Next::kItem;
 }
 
-// Whether data comes next that has to be under another key. By the owner, who holds
-// the mutex.
+// Whether the key is to be changed before anything else. By the owner, who holds the
+// mutex.
 bool TransmitQueue::KeyUpdateIsDue() const {
-  if (key_ != Key::kDue || ending_ || closing_ || shut_down_) return false;
+  if (key_ == Key::kGood || key_ == Key::kUsedUp || failure_.error != 0) return false;
+  if (ending_ || closing_ || shut_down_) return false;
+  if (key_ == Key::kDueNow) return true;
   if (!current_ && items_.empty()) return false;
   const TransmitItem& next = current_ ? *current_ : items_.front();
   return next.remaining > 0 && next.kind != TransmitItem::Kind::kAlert;

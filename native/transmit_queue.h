@@ -44,7 +44,9 @@ class TransmitListener {
   virtual void OnSettled(Outcome outcome) = 0;
   // The queue that Abort() left open has closed its file descriptor.
   virtual void OnClosed() = 0;
-  // The transmit key was changed.
+  // The transmit key is to be changed, at the latest with the next data.
+  virtual void OnKeyDue() = 0;
+  // It was changed.
   virtual void OnKeyUpdated() = 0;
   // The key should not be used any more, and there is no other: the connection
   // has to end soon. Told once.
@@ -84,8 +86,11 @@ class TransmitQueue : public std::enable_shared_from_this<TransmitQueue> {
   // and even if Abort() follows. When that fails, the listener hears of it.
   void SendAlert(const uint8_t* bytes, size_t length);
 
-  // Changes the key before the next data (RFC 8446 4.6.3), or has the listener told.
+  // Changes the key before the next data (RFC 8446 4.6.3), and has the listener told
+  // that this is due, or that it cannot be.
   void UpdateKey();
+  // Changes it now, if that is due still.
+  void UpdateKeyNow();
 
   // OpenSSL has sealed application data, which nobody sends.
   void Bypass();
@@ -127,8 +132,8 @@ class TransmitQueue : public std::enable_shared_from_this<TransmitQueue> {
 
  private:
   enum class Owner { kNobody, kCaller, kSender, kReader };
-  // Of the transmit key: it is to be changed before the next data; it cannot be.
-  enum class Key { kGood, kDue, kUsedUp };
+  // Of the transmit key: it is to be changed before the next data; now; it cannot be.
+  enum class Key { kGood, kDue, kDueNow, kUsedUp };
   enum class Next { kNothing, kControl, kItem, kEnd };
 
   Progress Work(uint64_t budget, Owner worker, bool patient);

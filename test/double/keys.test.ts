@@ -20,7 +20,7 @@ if (process.env.KTLS_DOUBLE_SEND_LIMIT === undefined) {
 }
 
 for (const transfer of [false, true]) {
-  t.test(`the kernel refuses the key that was announced, ${transfer ? 'in mid-transfer' : 'before a reply'}`, async t => {
+  t.test(`the kernel refuses the key that was announced, ${transfer ? 'in mid-transfer' : 'idle'}`, async t => {
     const folder = makeFolder(t)
     const file = makeFile(folder, 8 << 20)
     const small = makeFile(folder, 70_000)
@@ -34,7 +34,6 @@ for (const transfer of [false, true]) {
     client.tcp.pause()
     if (transfer) client.get(`/${file.name}`)
     client.updateKey(true)
-    if (!transfer) client.get(`/${small.name}`)
     client.tcp.resume()
     await client.until(() => client.ended)
     t.equal(fired()['setsockopt TLS_TX'], 1)
@@ -45,3 +44,22 @@ for (const transfer of [false, true]) {
     t.equal(app.ktls.stats().keys.updated, 0)
   })
 }
+
+t.test('no key is changed as long as a network card encrypts, which may refuse it when the client has been told', async t => {
+  const folder = makeFolder(t)
+  const file = makeFile(folder, 8 << 20)
+  for (const transfer of [false, true]) {
+    const { app, port } = await serveFolder(t, folder, { ktls: {} })
+    const client = await connectRecords(port)
+    client.get(`/${file.name}`)
+    if (!transfer) t.equal((await client.reply()).sha256, file.sha256)
+    arm({ point: 'tls_stat', effect: 'at most 1', call: 1 })
+    client.updateKey(true)
+    if (transfer) t.equal((await client.reply()).sha256, file.sha256)
+    await client.until(() => client.ended)
+    t.equal(fired().tls_stat, 1)
+    t.strictSame([client.keyUpdates, client.alerts], [0, [[1, 0]]])
+    t.match(app.ktls.stats().keys, { updated: 0, usedUp: 1 })
+    arm()
+  }
+})
