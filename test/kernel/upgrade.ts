@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import type { IncomingMessage } from 'node:http'
+import { performServerHandshake } from 'node:http2'
 import type { Duplex } from 'node:stream'
 import { buffer } from 'node:stream/consumers'
 import { TLSSocket, connect } from 'node:tls'
@@ -112,6 +113,7 @@ for (const closes of ['client', 'server'] as const) {
 /** Ways to write to a TLS socket's handle, below its Writable. */
 const WITHIN: Readonly<Record<string, (socket: TLSSocket, options: SecureContextOptions) => void>> = {
   'a TLS server': (socket, options) => { new TLSSocket(socket, { isServer: true, ...options }).on('error', () => {}) },
+  'an HTTP/2 server': socket => { performServerHandshake(socket).on('error', () => {}) },
   'a TLS client': socket => { connect({ socket, rejectUnauthorized: false }).on('error', () => {}) }
 }
 

@@ -15,6 +15,7 @@ function refusing (...refusals: FallbackReason[]) {
     _handle: { fd: 0 },
     writableLength: 0,
     destroyed: false,
+    localAddress: '127.0.0.1',
     getProtocol: () => 'TLSv1.3',
     getCipher: () => ({ standardName: CIPHER }),
     getFinished: () => Buffer.alloc(12)
