@@ -20,6 +20,9 @@ constexpr int kTlsTx = 1;
 constexpr int kTlsSetRecordType = 1;
 constexpr int kTcpClose = 7;
 
+// TCP waits for a full segment before it sends; with more than this it has some to send.
+constexpr int kFewSegments = 4;
+
 // MSG_NOSIGNAL: a connection that the peer has reset is an error, not SIGPIPE.
 constexpr int kSendFlags = MSG_DONTWAIT | MSG_NOSIGNAL;
 
@@ -83,6 +86,24 @@ int64_t BytesInTcp(int fd) {
     acknowledged = again;
   }
   return acknowledged < 0 ? acknowledged : -EAGAIN;
+}
+
+void Push(int fd) {
+  int value = 0;
+  socklen_t length = sizeof(value);
+  if (sys.getsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &value, &length) != 0) return;
+  constexpr int kOn = 1;
+  sys.setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &kOn, sizeof(kOn));
+  if (value == 0) sys.setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &value, sizeof(value));
+}
+
+bool HoldsLittle(int fd) {
+  int held = 0;
+  int segment = 0;
+  socklen_t length = sizeof(segment);
+  return sys.unacknowledged(fd, &held) == 0 &&
+         sys.getsockopt(fd, IPPROTO_TCP, TCP_MAXSEG, &segment, &length) == 0 &&
+         held < kFewSegments * segment;
 }
 
 int64_t NextSequence(int fd, int version, const CipherSpec& cipher) {

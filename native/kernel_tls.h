@@ -35,6 +35,13 @@ int SendControlRecord(int fd, uint8_t type, const void* data, size_t length);
 // connection is over, -EAGAIN when the figures would not stand still.
 int64_t BytesInTcp(int fd);
 
+// Has TCP send what it holds and waits to fill up (man 7 tcp, TCP_NODELAY: "an
+// explicit flush", even if corked). The connection's setting stays as it was.
+void Push(int fd);
+
+// Whether TCP holds so little that it may be waiting for more in place of sending.
+bool HoldsLittle(int fd);
+
 // The sequence number of the next record that the kernel will seal.
 int64_t NextSequence(int fd, int version, const CipherSpec& cipher);
 

@@ -60,8 +60,26 @@ void RecordStream::LeaveOpen(bool open, ssize_t sent) {
   open_bytes_ = open ? (open_bytes_ + static_cast<size_t>(sent)) % kMaxPlaintext : 0;
 }
 
+// Where TCP takes little at a time (tcp_notsent_lowat, tcp_wmem, SO_SNDBUF below a
+// segment or a record), it can come to hold less than it sends by itself, while the
+// caller waits for it to send: MSG_MORE, which sendfile sets for all but its last
+// 64 KiB, tells TCP to wait for more, and kernel TLS omits the push by which TCP's own
+// sendmsg begins its wait for memory. Only a timer of 200 ms or more ends that.
+int RecordStream::Refused(int error) {
+  if (error != -EAGAIN) return error;
+  Push(fd());
+  one_by_one_ = HoldsLittle(fd());
+  return error;
+}
+
 ssize_t RecordStream::SendData(const void* data, size_t length, bool more) {
+  // The end of a record is pushed; what follows it is for another call.
+  if (more && one_by_one_ && open_bytes_ + length >= kMaxPlaintext) {
+    length = kMaxPlaintext - open_bytes_;
+    more = false;
+  }
   const ssize_t sent = fastify_ktls::SendData(fd(), data, length, more);
+  if (sent < 0) return Refused(static_cast<int>(sent));
   Count(&data_bytes_, sent);
   if (sent > 0) LeaveOpen(more, sent);
   return sent;
@@ -69,18 +87,19 @@ ssize_t RecordStream::SendData(const void* data, size_t length, bool more) {
 
 // Records of whole pages have the fewest pieces, which the cipher takes one by
 // one. After a head, or from within a page, the first record ends early for that.
-size_t RecordStream::UpToPage(int64_t offset, size_t length) const {
+size_t RecordStream::FileBytesPerCall(int64_t offset, size_t length) const {
   const size_t room = kMaxPlaintext - open_bytes_;
+  if (length <= room) return length;
   const size_t past = (static_cast<size_t>(offset) + room) % kPage;
-  if (past == 0 || length <= room) return length;
+  if (past == 0) return one_by_one_ ? room : length;
   return room > past ? room - past : room;
 }
 
 ssize_t RecordStream::SendFile(int file, int64_t offset, size_t length) {
   off_t from = offset;
-  length = UpToPage(offset, length);
+  length = FileBytesPerCall(offset, length);
   const ssize_t sent = sys.sendfile(fd(), file, &from, length);
-  if (sent < 0) return -errno;
+  if (sent < 0) return Refused(-errno);
   Count(&file_bytes_, sent);
   // A short count leaves the record open (splice's MSG_MORE).
   LeaveOpen(static_cast<size_t>(sent) < length, sent);
@@ -89,7 +108,7 @@ ssize_t RecordStream::SendFile(int file, int64_t offset, size_t length) {
 
 int RecordStream::SendRecord(uint8_t type, const void* data, size_t length) {
   const int error = SendControlRecord(fd(), type, data, length);
-  if (error != 0) return error;
+  if (error != 0) return Refused(error);
   control_bytes_ += length;
   at_most_ += 2;
   return 0;

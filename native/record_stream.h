@@ -87,7 +87,8 @@ class RecordStream {
  private:
   void Count(std::atomic<uint64_t>* counter, ssize_t sent);
   void LeaveOpen(bool open, ssize_t sent);
-  size_t UpToPage(int64_t offset, size_t length) const;
+  size_t FileBytesPerCall(int64_t offset, size_t length) const;
+  int Refused(int error);
 
   UniqueFd socket_;
   Start start_;
@@ -96,6 +97,7 @@ class RecordStream {
   uint64_t control_bytes_ = 0;
   bool may_be_open_ = false;
   size_t open_bytes_ = 0;         // of the record that is not sealed yet
+  bool one_by_one_ = false;       // TCP has room for a record at a time, if that
   uint64_t earlier_records_ = 0;  // sealed under keys before the present one
   uint64_t at_most_;              // upper bound of the present key's sequence
   Balance balance_ = kUnknown;

@@ -1,8 +1,8 @@
-// What tests do to sockets and Node cannot. limitBuffers(fd, bytes): man 7 socket,
-// SO_SNDBUF, SO_RCVBUF. For a client that costs next to nothing: duplicate(fd) gives a connection a
-// descriptor that Node does not know of. discard(fd, count) receives so many bytes
-// at least, or all to the end of the connection, and has the kernel throw them
-// away (man 7 tcp, MSG_TRUNC); it blocks, and returns how many, or a negative errno.
+// What tests do to sockets and Node cannot. setOption(fd, level, name, value):
+// man 2 setsockopt, of a number. For a client that costs next to nothing: duplicate(fd) gives a
+// connection a descriptor that Node does not know of. discard(fd, count) receives so many bytes at
+// least, or all to the end of the connection, and has the kernel throw them away (man 7 tcp,
+// MSG_TRUNC); it blocks, and returns how many, or a negative errno.
 #include <napi.h>
 #include <poll.h>
 #include <sys/socket.h>
@@ -40,17 +40,16 @@ static Napi::Value Duplicate(const Napi::CallbackInfo& call) {
   return Napi::Number::New(call.Env(), dup(call[0].As<Napi::Number>().Int32Value()));
 }
 
-static Napi::Value LimitBuffers(const Napi::CallbackInfo& call) {
-  const int fd = call[0].As<Napi::Number>().Int32Value();
-  const int bytes = call[1].As<Napi::Number>().Int32Value();
-  const bool limited = setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &bytes, sizeof(bytes)) == 0 &&
-                       setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &bytes, sizeof(bytes)) == 0;
-  return Napi::Boolean::New(call.Env(), limited);
+static Napi::Value SetOption(const Napi::CallbackInfo& call) {
+  const auto number = [&](size_t i) { return call[i].As<Napi::Number>().Int32Value(); };
+  const int value = number(3);
+  return Napi::Boolean::New(
+      call.Env(), setsockopt(number(0), number(1), number(2), &value, sizeof(value)) == 0);
 }
 
 static Napi::Object Init(Napi::Env env, Napi::Object exports) {
   exports.Set("duplicate", Napi::Function::New<Duplicate>(env));
-  exports.Set("limitBuffers", Napi::Function::New<LimitBuffers>(env));
+  exports.Set("setOption", Napi::Function::New<SetOption>(env));
   exports.Set("discard", Napi::Function::New<Discard>(env));
   return exports;
 }

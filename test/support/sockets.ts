@@ -7,11 +7,10 @@ interface Sockets {
   duplicate (fd: number): number
   /** Blocks until so many bytes have come, or the connection's end; returns how many. They are not copied. */
   discard (fd: number, count: number): number
-  /** Of the kernel's, each way. */
-  limitBuffers (fd: number, bytes: number): boolean
+  setOption (fd: number, level: number, name: number, value: number): boolean
 }
 
-const { duplicate, discard, limitBuffers }: Sockets = require(join(__dirname, '../../../native/build/Release/sockets.node'))
+const { duplicate, discard, setOption }: Sockets = require(join(__dirname, '../../../native/build/Release/sockets.node'))
 
 export { duplicate, discard }
 
@@ -19,9 +18,24 @@ export function descriptorOf (socket: Socket): number {
   return (socket as unknown as { _handle: { fd: number } })._handle.fd
 }
 
+/** Level and name by include/uapi/asm-generic/socket.h and include/uapi/linux/tcp.h. */
+const OPTIONS = {
+  SO_SNDBUF: [1, 7],
+  SO_RCVBUF: [1, 8],
+  TCP_NODELAY: [6, 1],
+  TCP_CORK: [6, 3],
+  TCP_NOTSENT_LOWAT: [6, 25]
+} as const
+
+export function setSocketOption (socket: Socket, name: keyof typeof OPTIONS, value: number): void {
+  const [level, number] = OPTIONS[name]
+  if (!setOption(descriptorOf(socket), level, number, value)) throw new Error(`${name}: ${value} was refused`)
+}
+
 /** Has the kernel's buffers of a connection, which by themselves grow to several MiB, stay small. */
 export function keepBuffersSmall (socket: Socket): void {
-  if (!limitBuffers(descriptorOf(socket), 64 << 10)) throw new Error('SO_SNDBUF, SO_RCVBUF')
+  setSocketOption(socket, 'SO_SNDBUF', 64 << 10)
+  setSocketOption(socket, 'SO_RCVBUF', 64 << 10)
 }
 
 /**
