@@ -2,13 +2,13 @@ import { Server as TlsServer } from 'node:tls'
 import type { FastifyInstance, FastifyPluginAsync } from 'fastify'
 import fp from 'fastify-plugin'
 import type { FastifyKtlsOptions, Support } from '../types/index'
-import { Decisions, refuseRequest } from './decisions'
+import { Decisions, refuseRequest } from './reply/decisions'
 import { FST_KTLS_ALREADY_REGISTERED, FST_KTLS_UNAVAILABLE } from './errors'
-import { addFallbackHook, addOffloadHooks } from './hooks'
-import { kernelCounters } from './kernel-counters'
+import { addFallbackHook, addOffloadHooks } from './reply/hooks'
+import { kernelCounters } from './observe/kernel-counters'
 import { parseOptions } from './options'
-import { Counters } from './stats'
-import { SWITCHED_OFF, detect, explain, listSupport } from './support'
+import { Counters } from './observe/stats'
+import { SWITCHED_OFF, detect, explain, listSupport } from './machine/support'
 
 const plugin: FastifyPluginAsync<FastifyKtlsOptions> = async (fastify, options) => {
   const { mode, minSize } = parseOptions({ ...options })

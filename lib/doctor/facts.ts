@@ -1,11 +1,11 @@
 import { release, version } from 'node:os'
 import type { KernelCounters, Support } from '../../types/index'
-import { detectContainer } from '../container'
-import { kernelCounters } from '../kernel-counters'
-import { readIfThere } from '../read'
-import { detect } from '../support'
-import { detectModule } from '../tls-module'
-import type { ModuleState } from '../tls-module'
+import { detectContainer } from '../machine/container'
+import { kernelCounters } from '../observe/kernel-counters'
+import { readIfThere } from '../machine/read'
+import { detect } from '../machine/support'
+import { detectModule } from '../machine/tls-module'
+import type { ModuleState } from '../machine/tls-module'
 import { upstreamOf } from './kernel-versions'
 
 /** What the findings are made from. */

@@ -1,6 +1,6 @@
 import type { Support } from '../../types/index'
-import { formatVersion, isSince } from '../kernel-version'
-import { explainMissingModule } from '../tls-module'
+import { formatVersion, isSince } from '../machine/kernel-version'
+import { explainMissingModule } from '../machine/tls-module'
 import type { Facts } from './facts'
 import { possibleFlaws } from './kernel-versions'
 

@@ -1,5 +1,5 @@
-import { compareVersions, versionOf } from '../kernel-version'
-import type { KernelVersion } from '../kernel-version'
+import { compareVersions, versionOf } from '../machine/kernel-version'
+import type { KernelVersion } from '../machine/kernel-version'
 
 export interface VersionSigns {
   /** `uname -r`. */

@@ -15,7 +15,7 @@
 #include <optional>
 #include <vector>
 
-#include "../../native/syscalls.h"
+#include "kernel/syscalls.h"
 
 // addon.cc's.
 extern "C" napi_value NAPI_MODULE_INITIALIZER(napi_env env, napi_value exports);

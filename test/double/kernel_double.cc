@@ -30,7 +30,7 @@
 #include <utility>
 #include <vector>
 
-#include "../../native/syscalls.h"
+#include "kernel/syscalls.h"
 #include "record_sealer.h"
 
 namespace fastify_ktls_double {

@@ -6,7 +6,7 @@ import { existsSync } from 'node:fs'
 import { release } from 'node:os'
 import t from 'tap'
 import { splitDetail } from '../../lib/doctor/findings'
-import { detect } from '../../lib/support'
+import { detect } from '../../lib/machine/support'
 import { runDoctor } from '../support/doctor'
 import { kernelHasTls } from '../support/ulp'
 

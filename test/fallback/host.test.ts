@@ -1,5 +1,5 @@
 import t from 'tap'
-import { detect } from '../../lib/support'
+import { detect } from '../../lib/machine/support'
 import { kernelHasTls } from '../support/ulp'
 
 // The probe may have the kernel load its module.

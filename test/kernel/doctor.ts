@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import t from 'tap'
 import { gatherFacts } from '../../lib/doctor/facts'
 import { possibleFlaws } from '../../lib/doctor/kernel-versions'
-import { detect } from '../../lib/support'
+import { detect } from '../../lib/machine/support'
 import { runDoctor } from '../support/doctor'
 import { makeFile, makeFolder } from '../support/files'
 

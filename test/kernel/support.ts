@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs'
 import { release } from 'node:os'
 import Fastify from 'fastify'
 import t from 'tap'
-import { detect, listSupport } from '../../lib/support'
+import { detect, listSupport } from '../../lib/machine/support'
 import { ktls } from '../support/plugin'
 
 t.test('what the kernel can do is found and said once', async t => {

@@ -3,7 +3,7 @@ import { connect, createServer } from 'node:net'
 import type { AddressInfo, Server } from 'node:net'
 import t from 'tap'
 import type { Binding } from '../../lib/binding'
-import { capture } from '../../lib/capture'
+import { capture } from '../../lib/connection/capture'
 
 async function accept (t: Tap.Test, server: Server): Promise<void> {
   if (!server.listening) {

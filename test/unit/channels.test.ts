@@ -2,7 +2,7 @@ import { subscribe, unsubscribe } from 'node:diagnostics_channel'
 import type { TLSSocket } from 'node:tls'
 import type { FastifyRequest } from 'fastify'
 import t from 'tap'
-import { publishAborted, publishFallback, publishFinished, publishPromoted, publishRekeyed, publishStarted } from '../../lib/channels'
+import { publishAborted, publishFallback, publishFinished, publishPromoted, publishRekeyed, publishStarted } from '../../lib/observe/channels'
 import { CHANNELS, listen } from '../support/events'
 
 /** Says that somebody has looked. */

@@ -1,6 +1,6 @@
 import t from 'tap'
-import { containerOf } from '../../lib/container'
-import type { ContainerSigns } from '../../lib/container'
+import { containerOf } from '../../lib/machine/container'
+import type { ContainerSigns } from '../../lib/machine/container'
 
 t.test('the container', async t => {
   const none: ContainerSigns = { files: [], env: {}, cgroup: '0::/init.scope\n' }

@@ -4,8 +4,8 @@ import { TLSSocket } from 'node:tls'
 import Fastify from 'fastify'
 import type { FastifyRequest } from 'fastify'
 import t from 'tap'
-import { Decisions, OFF, PENDING, decision, isOptedOut, refuseRequest } from '../../lib/decisions'
-import { Counters } from '../../lib/stats'
+import { Decisions, OFF, PENDING, decision, isOptedOut, refuseRequest } from '../../lib/reply/decisions'
+import { Counters } from '../../lib/observe/stats'
 
 const tcp = new Socket()
 const secure = new TLSSocket(new PassThrough())

@@ -1,6 +1,6 @@
 import t from 'tap'
 import { FLAWS, possibleFlaws, upstreamOf } from '../../lib/doctor/kernel-versions'
-import { compareVersions } from '../../lib/kernel-version'
+import { compareVersions } from '../../lib/machine/kernel-version'
 
 t.test('the version of kernel.org behind a release', async t => {
   for (const [release, build, signature, upstream] of [

@@ -1,5 +1,5 @@
 import t from 'tap'
-import { hasFlag } from '../../lib/internals'
+import { hasFlag } from '../../lib/connection/internals'
 
 t.test('a flag of Node', async t => {
   const cases: ReadonlyArray<readonly [given: boolean, nodeOptions: string | undefined, execArgv: readonly string[]]> = [

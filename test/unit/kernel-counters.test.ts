@@ -1,7 +1,7 @@
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
-import { kernelCounters, parseCounters } from '../../lib/kernel-counters'
+import { kernelCounters, parseCounters } from '../../lib/observe/kernel-counters'
 import { makeFolder } from '../support/files'
 
 const LINUX_6_12 = `TlsCurrTxSw                     \t1

@@ -1,5 +1,5 @@
 import t from 'tap'
-import { compareVersions, formatVersion, isSince, versionOf } from '../../lib/kernel-version'
+import { compareVersions, formatVersion, isSince, versionOf } from '../../lib/machine/kernel-version'
 
 t.test('the version in a release', async t => {
   for (const [release, version] of [

@@ -1,6 +1,6 @@
 import type { FastifyBaseLogger } from 'fastify'
 import t from 'tap'
-import { Warnings, debugs } from '../../lib/log'
+import { Warnings, debugs } from '../../lib/observe/log'
 
 t.test('whether lines of level debug are written', async t => {
   const debug = () => {}

@@ -1,6 +1,6 @@
 import { AggregatorRegistry, Registry } from 'prom-client'
 import t from 'tap'
-import { collectKtlsMetrics } from '../../lib/metrics'
+import { collectKtlsMetrics } from '../../lib/observe/metrics'
 import type { FastifyKtls, Stats } from '../../types/index'
 
 const STATS: Stats = {

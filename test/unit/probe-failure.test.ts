@@ -1,7 +1,7 @@
 import t from 'tap'
 import { splitDetail } from '../../lib/doctor/findings'
-import { explainProbeFailure } from '../../lib/probe-failure'
-import type { Surroundings } from '../../lib/probe-failure'
+import { explainProbeFailure } from '../../lib/machine/probe-failure'
+import type { Surroundings } from '../../lib/machine/probe-failure'
 
 const ULP = 'setsockopt TCP_ULP'
 const [EPERM, ENOENT, ENOPROTOOPT, ETIMEDOUT, ECONNREFUSED] = [-1, -2, -92, -110, -111]

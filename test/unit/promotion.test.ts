@@ -2,9 +2,9 @@ import type { TLSSocket } from 'node:tls'
 import t from 'tap'
 import type { FallbackReason, Support } from '../../types/index'
 import type { Refusal, Session } from '../../lib/binding'
-import { Connection } from '../../lib/connections'
-import { Promoter } from '../../lib/promotion'
-import { Counters } from '../../lib/stats'
+import { Connection } from '../../lib/connection/connections'
+import { Promoter } from '../../lib/connection/promotion'
+import { Counters } from '../../lib/observe/stats'
 
 const CIPHER = 'TLS_AES_128_GCM_SHA256'
 const support = { versions: { 'TLSv1.3': { 'aes-128-gcm': true } } } as unknown as Support

@@ -1,6 +1,6 @@
 import t from 'tap'
-import { Counters } from '../../lib/stats'
-import type { ByteSource } from '../../lib/stats'
+import { Counters } from '../../lib/observe/stats'
+import type { ByteSource } from '../../lib/observe/stats'
 
 const source = (sendfile: number, write: number, node: number): ByteSource => ({ bytes: () => ({ sendfile, write, node }) })
 

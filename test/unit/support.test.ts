@@ -1,5 +1,5 @@
 import t from 'tap'
-import { cipherOf } from '../../lib/support'
+import { cipherOf } from '../../lib/machine/support'
 
 t.test('the name of a cipher, from the standard name of a suite', async t => {
   for (const [suite, cipher] of [

@@ -1,6 +1,6 @@
 import t from 'tap'
-import { moduleState } from '../../lib/tls-module'
-import type { ModuleSigns } from '../../lib/tls-module'
+import { moduleState } from '../../lib/machine/tls-module'
+import type { ModuleSigns } from '../../lib/machine/tls-module'
 
 t.test('the module', async t => {
   const none: ModuleSigns = { ulps: 'mptcp\n', config: null, modules: null, isThere: () => true }

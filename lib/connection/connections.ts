@@ -1,0 +1,130 @@
+import { Server as TlsServer, TLSSocket } from 'node:tls'
+import type { AddressInfo, Server, Socket } from 'node:net'
+import type { FastifyInstance } from 'fastify'
+import type { FallbackReason, Path } from '../../types/index'
+import type { Binding, Session } from '../binding'
+import { capture } from './capture'
+import type { Claimant } from './capture'
+import { tcpSocketOf } from './internals'
+import { Pipeline } from './pipeline'
+import type { Counters } from '../observe/stats'
+import type { KernelTransmit } from './transmit'
+
+/** One TLS connection from its acceptance to its end. */
+export class Connection {
+  /** Usually one; more when other TLS servers of the process accepted in the same tick. */
+  sessions: readonly Session[]
+  /** Present once the kernel encrypts what this connection sends. */
+  transmit: KernelTransmit | undefined
+  /** Why the connection will never be promoted. */
+  refusal: FallbackReason | undefined
+  #socket: TLSSocket | undefined
+  #pipeline: Pipeline | undefined
+
+  constructor (sessions: readonly Session[]) {
+    this.sessions = sessions
+  }
+
+  /** For the requests that come before the replies to earlier ones are sent. */
+  get pipeline (): Pipeline {
+    this.#pipeline ??= new Pipeline(this.#socket!)
+    return this.#pipeline
+  }
+
+  get path (): Exclude<Path, 'sendfile'> {
+    return this.transmit === undefined ? 'node' : 'write'
+  }
+
+  secured (socket: TLSSocket): void {
+    this.#socket = socket
+    // nghttp2 writes to the TLS handle directly, below the socket's methods.
+    if (socket.alpnProtocol === 'h2') this.refuse('http2')
+    const { setMaxSendFragment, enableTrace } = socket
+    // The kernel's records are of 16 KiB, whatever the user asks for.
+    socket.setMaxSendFragment = size => {
+      this.refuse('max-send-fragment')
+      return setMaxSendFragment.call(socket, size)
+    }
+    // A trace takes OpenSSL's message callback, by which we follow the connection.
+    socket.enableTrace = () => {
+      if (this.transmit !== undefined) return warnOfTrace()
+      this.refuse('trace-enabled')
+      enableTrace.call(socket)
+    }
+  }
+
+  /** The connection stays with OpenSSL for good: its secrets are dropped. */
+  refuse (reason: FallbackReason): void {
+    this.refusal ??= reason
+    if (this.transmit === undefined) this.forgetSessions()
+  }
+
+  /** Drops the secrets that the native part keeps for a promotion. */
+  forgetSessions (): void {
+    for (const session of this.sessions) session.forget()
+    this.sessions = []
+  }
+
+  bytes (): Record<Path, number> {
+    const { transmit } = this
+    if (transmit === undefined) return { sendfile: 0, write: 0, node: this.#socket?.bytesWritten ?? 0 }
+    return { sendfile: transmit.fileBytes, write: transmit.dataBytes, node: transmit.bytesBefore }
+  }
+}
+
+function warnOfTrace (): void {
+  process.emitWarning('enableTrace() has no effect on a connection whose transmit side is in the kernel; call it in "secureConnection"', { code: 'FST_KTLS_TRACE' })
+}
+
+/** Finds the TLS connections of one Fastify instance, on all the servers it listens with. */
+export class Connections implements Claimant {
+  readonly #fastify: FastifyInstance
+  readonly #counters: Counters
+  readonly #servers = new WeakSet<Server>()
+  readonly #bySocket = new WeakMap<Socket, Connection>()
+
+  constructor (fastify: FastifyInstance, binding: Binding, counters: Counters) {
+    this.#fastify = fastify
+    this.#counters = counters
+    this.#follow(fastify.server)
+    const stop = capture(binding, this)
+    fastify.addHook('onClose', (_instance, done) => {
+      stop()
+      done()
+    })
+  }
+
+  /** The connection below a TLSSocket, if it was captured. */
+  of (socket: TLSSocket): Connection | undefined {
+    const tcpSocket = tcpSocketOf(socket)
+    return tcpSocket && this.#bySocket.get(tcpSocket)
+  }
+
+  owns (server: Server): boolean {
+    if (this.#servers.has(server)) return true
+    if (!(server instanceof TlsServer) || !this.#listensAt(server.address() as AddressInfo)) return false
+    this.#follow(server)
+    return true
+  }
+
+  adopt (socket: Socket, sessions: Session[] | undefined): void {
+    const connection = new Connection(sessions ?? [])
+    if (sessions === undefined) connection.refuse('trace-enabled')
+    this.#bySocket.set(socket, connection)
+    this.#counters.opened(connection)
+    socket.once('close', () => this.#counters.closed(connection))
+  }
+
+  #follow (server: Server): void {
+    this.#servers.add(server)
+    // First in line: a listener of the user's may already change the socket.
+    server.prependListener('secureConnection', (socket: TLSSocket) => this.of(socket)?.secured(socket))
+  }
+
+  /** Fastify opens one server more for each further address of `localhost`. */
+  #listensAt (address: AddressInfo | null): boolean {
+    return address !== null && this.#fastify.addresses().some(own =>
+      // Node's types allow the path of a Unix socket here.
+      typeof own === 'object' && own.port === address.port && own.address === address.address)
+  }
+}

@@ -1,0 +1,236 @@
+import { AsyncResource } from 'node:async_hooks'
+import type { Writable } from 'node:stream'
+import type { TLSSocket } from 'node:tls'
+import { getSystemErrorName } from 'node:util'
+import type { Binding, Failure, FileRange, Session, TransmitEvent, Transmitter } from '../binding'
+import { FST_KTLS_BYPASSED, FST_KTLS_FILE_TRUNCATED } from '../errors'
+import { bufferedChunks, endWithReply, guardIdleTimer, isReceivingRequest, refreshIdleTimer } from './internals'
+
+type Callback = (error?: Error | null) => void
+type Chunk = { chunk: Uint8Array | string, encoding: BufferEncoding }
+
+const ENODATA = -61
+
+/** What sendfile(2) gives for the socket's sake (man 7 tcp, man 7 ip). */
+const CONNECTION_ERRORS = new Set(['ECONNRESET', 'EPIPE', 'ETIMEDOUT', 'EHOSTUNREACH', 'ENETUNREACH'])
+
+/** Empty chunks that stand for a file's bytes on their way through the Writable. */
+const ranges = new WeakMap<Uint8Array, FileRange>()
+
+/**
+ * Has the kernel send a range of a file, in the order of the promoted socket's
+ * writes. Closes the range's descriptor. `callback` is called when the kernel
+ * has taken all of it, when the socket is destroyed, or with the error:
+ * FST_KTLS_FILE_TRUNCATED when the file is shorter, else the system call's.
+ */
+export function writeFile (binding: Binding, socket: TLSSocket, range: FileRange, callback: Callback): void {
+  const chunk = Buffer.alloc(0)
+  ranges.set(chunk, range)
+  socket.write(chunk, error => {
+    if (ranges.delete(chunk)) binding.close(range.fd)
+    callback(error)
+  })
+}
+
+/** Whether a failed write failed for the file's sake, not the client's. */
+export function isFileError (error: Error): boolean {
+  if (error instanceof FST_KTLS_FILE_TRUNCATED) return true
+  const { syscall, code = '' } = error as NodeJS.ErrnoException
+  return syscall === 'sendfile' && !CONNECTION_ERRORS.has(code)
+}
+
+/** Hears what befalls a promoted connection. */
+export interface TransmitOwner {
+  /** Its transmit key was changed, so many times. */
+  keysUpdated (socket: TLSSocket, count: number): void
+  /** Its key is due for a change that the kernel cannot make. */
+  keyUsedUp (socket: TLSSocket): void
+  /** Something wrote past its Writable, and it ends with this error. */
+  bypassed (error: Error): void
+}
+
+/** Sends what a TLSSocket's Writable hands out through the kernel. */
+export class KernelTransmit {
+  /** What the connection had sent through OpenSSL. */
+  readonly bytesBefore: number
+  readonly #socket: TLSSocket
+  readonly #session: Session
+  readonly #transmitter: Transmitter
+  readonly #owner: TransmitOwner
+  /** The Writable waits for one thing at a time. */
+  #waiting: Callback | undefined
+  /** What destroyed the socket before. */
+  #destroy!: Writable['_destroy']
+  #submitted = 0
+  #seenByTimer = 0
+
+  constructor (socket: TLSSocket, session: Session, transmitter: Transmitter, owner: TransmitOwner) {
+    this.bytesBefore = socket.bytesWritten
+    this.#socket = socket
+    this.#session = session
+    this.#transmitter = transmitter
+    this.#owner = owner
+    this.#takeOver()
+  }
+
+  get dataBytes (): number {
+    return this.#transmitter.dataBytes
+  }
+
+  get fileBytes (): number {
+    return this.#transmitter.fileBytes
+  }
+
+  /** An event of the transmitter's. */
+  hear (event: TransmitEvent, number: number, call: string): void {
+    if (event === 'settled') this.#settled(number === 0 ? null : toError({ error: number, call }))
+    // In a turn of its own, in which one answer does for all that the client has asked before.
+    else if (event === 'key-due') this.#transmitter.updateKey()
+    else if (event === 'key-updated') this.#owner.keysUpdated(this.#socket, number)
+    else if (event === 'key-used-up') this.#keyUsedUp()
+    else if (event === 'bypassed') this.#bypassed()
+  }
+
+  #settled (error: Error | null): void {
+    refreshIdleTimer(this.#socket)
+    // A record of the TLS layer's own has failed.
+    if (error !== null && this.#waiting === undefined) this.#socket.destroy(error)
+    this.#answer(error)
+  }
+
+  /**
+   * This kernel cannot change the key. The reply under way is finished under the
+   * present one, and then the connection ends; RFC 8446 4.6.3 would have it end
+   * at once, to a client that asked for new keys and a file cut off.
+   */
+  #keyUsedUp (): void {
+    this.#owner.keyUsedUp(this.#socket)
+    if (!endWithReply(this.#socket)) this.#socket.destroySoon()
+  }
+
+  #bypassed (): void {
+    const error = new FST_KTLS_BYPASSED()
+    this.#owner.bypassed(error)
+    this.#socket.destroy(error)
+  }
+
+  #takeOver (): void {
+    const socket = this.#socket as PromotedSocket
+    this.#destroy = socket._destroy
+    socket[kTransmit] = this
+    Object.defineProperties(socket, PROMOTED)
+    guardIdleTimer(socket, () => this.#progressed())
+  }
+
+  destroy (error: Error | null, callback: Callback): void {
+    // Drops what the kernel has not taken; what was reported as written still goes out.
+    this.#transmitter.abort()
+    // As Node: a write that a destroy cuts off is no error of its own.
+    this.#answer(null)
+    this.#destroy.call(this.#socket, error, callback)
+  }
+
+  send (chunks: readonly Chunk[], callback: Callback): void {
+    refreshIdleTimer(this.#socket)
+    const parts = joinData(chunks)
+    if (parts.length === 0) return callback(null)
+    for (const part of parts) this.#submitted += part.length
+    this.#await(this.#transmitter.send(parts), callback)
+  }
+
+  /** RFC 8446 6.1: close_notify, then the end of the sending side. */
+  end (callback: Callback): void {
+    this.#session.closeNotify()
+    this.#await(this.#transmitter.shutdown(isReceivingRequest(this.#socket)), () => callback())
+  }
+
+  #await (outcome: boolean | Failure, callback: Callback): void {
+    if (outcome === true) return callback(null)
+    if (outcome !== false) return callback(toError(outcome))
+    // The answer comes from the native part, outside of the caller's context.
+    this.#waiting = AsyncResource.bind(callback)
+    this.#transmitter.ref()
+  }
+
+  /** In a tick of its own, where what a callback throws is an uncaught exception as ever. */
+  #answer (error: Error | null): void {
+    const waiting = this.#waiting
+    if (waiting === undefined) return
+    this.#waiting = undefined
+    this.#transmitter.unref()
+    process.nextTick(waiting, error)
+  }
+
+  /** As Node counts: all that was handed on, and what still waits in the Writable. */
+  get bytesWritten (): number {
+    let bytes = this.bytesBefore + this.#submitted
+    for (const { chunk, encoding } of bufferedChunks(this.#socket)) bytes += sizeOf(chunk, encoding)
+    return bytes
+  }
+
+  /** Whether a transfer is under way and has moved since the last time-out. */
+  #progressed (): boolean {
+    if (this.#waiting === undefined) return false
+    const seen = this.#seenByTimer
+    this.#seenByTimer = this.dataBytes + this.fileBytes
+    return this.#seenByTimer !== seen
+  }
+}
+
+const kTransmit = Symbol('fastify-ktls.transmit')
+
+type PromotedSocket = TLSSocket & Writable & { [kTransmit]: KernelTransmit }
+
+function method (value: (this: PromotedSocket, ...args: never[]) => void): PropertyDescriptor {
+  return { value, configurable: true, writable: true }
+}
+
+/**
+ * Overrides the documented methods that a Writable's implementation consists of.
+ * The same functions for all: with accessors of its own each socket would be of a
+ * shape of its own to V8, and all of Node's code that meets sockets slower.
+ */
+const PROMOTED: PropertyDescriptorMap = {
+  _write: method(function (chunk: Uint8Array | string, encoding: BufferEncoding, callback: Callback) {
+    this[kTransmit].send([{ chunk, encoding }], callback)
+  }),
+  _writev: method(function (chunks: Chunk[], callback: Callback) { this[kTransmit].send(chunks, callback) }),
+  _final: method(function (callback: Callback) { this[kTransmit].end(callback) }),
+  _destroy: method(function (error: Error | null, callback: Callback) { this[kTransmit].destroy(error, callback) }),
+  bytesWritten: { configurable: true, get (this: PromotedSocket) { return this[kTransmit].bytesWritten } }
+}
+
+/** File ranges as they are, and each run of data between them as one buffer. */
+function joinData (chunks: readonly Chunk[]): Array<Uint8Array | FileRange> {
+  const parts: Array<Uint8Array | FileRange> = []
+  let run: Uint8Array[] = []
+  const endRun = () => {
+    if (run.length > 0) parts.push(run.length === 1 ? run[0]! : Buffer.concat(run))
+    run = []
+  }
+  for (const { chunk, encoding } of chunks) {
+    const range = typeof chunk === 'string' ? undefined : ranges.get(chunk)
+    if (range === undefined) {
+      if (chunk.length > 0) run.push(typeof chunk === 'string' ? Buffer.from(chunk, encoding) : chunk)
+    } else {
+      endRun()
+      // From here on the native part owns the descriptor.
+      ranges.delete(chunk as Uint8Array)
+      parts.push(range)
+    }
+  }
+  endRun()
+  return parts
+}
+
+function sizeOf (chunk: Uint8Array | string, encoding: BufferEncoding): number {
+  return typeof chunk === 'string' ? Buffer.byteLength(chunk, encoding) : ranges.get(chunk)?.length ?? chunk.length
+}
+
+/** The error that Node's own write would have given; that of a file names sendfile. */
+function toError ({ error, call }: Failure): Error {
+  if (error === ENODATA && call === 'sendfile') return new FST_KTLS_FILE_TRUNCATED()
+  const syscall = call === 'sendmsg' ? 'write' : call
+  const code = getSystemErrorName(error)
+  return Object.assign(new Error(`${syscall} ${code}`), { errno: error, code, syscall })
+}

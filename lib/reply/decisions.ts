@@ -1,0 +1,100 @@
+import { Socket } from 'node:net'
+import { TLSSocket } from 'node:tls'
+import type { FastifyInstance, FastifyRequest } from 'fastify'
+import type { FallbackReason, Path, ReplyDecision } from '../../types/index'
+import { publishFallback } from '../observe/channels'
+import { debugs } from '../observe/log'
+import type { Counters } from '../observe/stats'
+
+const kDecision = Symbol('fastify-ktls.decision')
+
+/** Absent on requests of contexts that are older than the plugin. */
+type DecidedRequest = FastifyRequest & { [kDecision]?: ReplyDecision | null }
+
+export const PENDING: ReplyDecision = Object.freeze({ offloaded: false, path: null, version: null, cipher: null, reason: 'pending' })
+/** Pending, with a file stream on its way that may go by sendfile. */
+const OFFERED: ReplyDecision = Object.freeze({ ...PENDING })
+export const OFF: ReplyDecision = Object.freeze({ offloaded: false, path: 'node', version: null, cipher: null, reason: 'off' })
+
+/** Keeps for each request by which path its reply goes: `request.ktls`. */
+export class Decisions {
+  readonly #counters: Counters
+  /** The last decision on each TLS connection: most are followed by their like. */
+  readonly #last = new WeakMap<TLSSocket, ReplyDecision>()
+
+  constructor (fastify: FastifyInstance, counters: Counters, mode: 'auto' | 'require' | 'off') {
+    this.#counters = counters
+    const undecided = mode === 'off' ? OFF : PENDING
+    fastify.decorateRequest(kDecision, null)
+    fastify.decorateRequest('ktls', {
+      getter () { return (this as DecidedRequest)[kDecision] ?? undecided }
+    })
+  }
+
+  /** `reason` is null for sendfile. The first decision stands: an error reply can follow on a stream's. */
+  decide (request: FastifyRequest, path: Path, reason: FallbackReason | null): void {
+    if (this.isMade(request)) return
+    const made = this.#decision(request, path, reason);
+    (request as DecidedRequest)[kDecision] = made
+    this.#counters.replied(path, reason)
+    if (reason !== null && path !== 'sendfile') publishFallback(request, path, reason)
+    if (debugs(request.log)) request.log.debug({ ktls: made }, 'fastify-ktls: the path of a reply')
+  }
+
+  #decision (request: FastifyRequest, path: Path, reason: FallbackReason | null): ReplyDecision {
+    const socket: unknown = request.raw.socket
+    if (!(socket instanceof TLSSocket)) return decision(path, reason, null)
+    const last = this.#last.get(socket)
+    if (last?.path === path && last.reason === reason) return last
+    // A renegotiation can change the cipher.
+    if (last === undefined) socket.once('secure', () => this.#last.delete(socket))
+    const made = decision(path, reason, last ?? protocolOf(socket))
+    this.#last.set(socket, made)
+    return made
+  }
+
+  offer (request: FastifyRequest): void {
+    const decided = request as DecidedRequest
+    decided[kDecision] ??= OFFERED
+  }
+
+  isMade (request: FastifyRequest): boolean {
+    const decision = (request as DecidedRequest)[kDecision] ?? null
+    return decision !== null && decision !== OFFERED
+  }
+
+  isOffered (request: FastifyRequest): boolean {
+    return (request as DecidedRequest)[kDecision] === OFFERED
+  }
+}
+
+type Protocol = Pick<ReplyDecision, 'version' | 'cipher'>
+
+/** Asking OpenSSL costs as much as some replies do. */
+function protocolOf (socket: TLSSocket): Protocol {
+  // Both undefined once the socket is destroyed, whatever the types say.
+  return { version: socket.getProtocol() ?? null, cipher: socket.getCipher()?.standardName ?? null }
+}
+
+/** What `request.ktls` says of a decision; without TLS there is no protocol. */
+export function decision (path: Path, reason: FallbackReason | null, protocol: Protocol | null): ReplyDecision {
+  return Object.freeze({
+    offloaded: path === 'sendfile',
+    path,
+    version: protocol?.version ?? null,
+    cipher: protocol?.cipher ?? null,
+    reason
+  })
+}
+
+/** Why no reply to this request can be offloaded, whatever it is. */
+export function refuseRequest ({ raw: { httpVersionMajor, socket } }: FastifyRequest): FallbackReason | undefined {
+  if (httpVersionMajor === 2) return 'http2'
+  if ((socket as unknown) instanceof TLSSocket) return undefined
+  return (socket as unknown) instanceof Socket ? 'plain-http' : 'inject'
+}
+
+/** Whether the route's `config: { ktls: false }` keeps its files from the kernel. Fastify makes an object for each look. */
+export function isOptedOut (request: FastifyRequest): boolean {
+  return request.routeOptions.config.ktls === false
+}

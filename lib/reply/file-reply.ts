@@ -1,0 +1,334 @@
+import fs from 'node:fs'
+import type { ServerResponse } from 'node:http'
+import { Readable } from 'node:stream'
+import type { TLSSocket } from 'node:tls'
+import type { FastifyReply } from 'fastify'
+import type { FallbackReason } from '../../types/index'
+import type { Binding } from '../binding'
+import { publishAborted, publishFinished, publishStarted } from '../observe/channels'
+import { FST_KTLS_STREAM_CONSUMED } from '../errors'
+import type { Connection } from '../connection/connections'
+import { fileDescriptorOf, hasTrailers, requestedRange, takeDescriptor } from '../connection/internals'
+import type { Promoter } from '../connection/promotion'
+import { endsAsNodeDoes, rangeWithin, refuseLength, refuseResponse, refuseStream, writesAsNodeDoes } from './routing'
+import type { ByteRange } from './routing'
+import { isFileError, writeFile } from '../connection/transmit'
+import type { KernelTransmit } from '../connection/transmit'
+
+/** What a file reply needs to know of its surroundings. */
+export interface FileReplyContext {
+  readonly binding: Binding
+  readonly promoter: Promoter
+  readonly connection: Connection
+  readonly minSize: number
+  /** Hears the decision, once: null for sendfile, else why not. */
+  decided (refusal: FallbackReason | null): void
+}
+
+/** Bytes of a body that are read in one go, whatever minSize is: as many as a stream reads. */
+const MAX_AT_ONCE = 65_536
+
+type PipeOptions = { end?: boolean }
+
+/** Makes `response.write()` write the head alone, as it writes it before a stream's first chunk. */
+const NOTHING = Buffer.alloc(0)
+
+const kOffer = Symbol('fastify-ktls.offer')
+
+interface Offer {
+  readonly reply: FastifyReply
+  readonly context: FileReplyContext
+  transfer?: Transfer
+}
+
+type OfferedStream = fs.ReadStream & { [kOffer]: Offer }
+
+/**
+ * Has the reply sent by the kernel once Fastify pipes `stream` into the
+ * response. Every other consumer gets the ordinary stream.
+ */
+export function offerFile (stream: fs.ReadStream, reply: FastifyReply, context: FileReplyContext): void {
+  const offer: Offer = { reply, context }
+  Object.assign(stream, { [kOffer]: offer, pipe })
+}
+
+/*
+ * The functions that streams are given are the same for all: with a function of its
+ * own on each, whatever hangs on a stream outlived every scavenge (seen by --trace-gc,
+ * Node 20).
+ */
+
+function pipe<T extends NodeJS.WritableStream> (this: fs.ReadStream, destination: T, options?: PipeOptions): T {
+  const offer = (this as OfferedStream)[kOffer]
+  if (destination as unknown !== offer.reply.raw) return Readable.prototype.pipe.call(this, destination, options) as T
+  new FileReply(this, offer, options).start()
+  return destination
+}
+
+function readNothing (this: fs.ReadStream): void {
+  this.push(null)
+}
+
+/** Node closes a file in its thread pool, so that a stream's 'close' comes after a response's 'finish'. */
+function destroyWithoutFile (error: Error | null, callback: (error: Error | null) => void): void {
+  setImmediate(callback, error)
+}
+
+/** How far a file's bytes have come through the kernel. */
+class Transfer {
+  readonly #transmit: KernelTransmit
+  readonly #before: number
+  #end: number | undefined
+
+  constructor (transmit: KernelTransmit) {
+    this.#transmit = transmit
+    this.#before = transmit.fileBytes
+  }
+
+  get bytes (): number {
+    return this.#end ?? this.#transmit.fileBytes - this.#before
+  }
+
+  /** The connection's other files wait for this one's end: its bytes are not this one's. */
+  end (): void {
+    this.#end = this.bytes
+  }
+}
+
+const BYTES_READ: PropertyDescriptor = {
+  configurable: true,
+  enumerable: true,
+  get (this: OfferedStream) { return this[kOffer].transfer!.bytes }
+}
+
+class FileReply {
+  readonly #stream: fs.ReadStream
+  readonly #offer: Offer
+  readonly #reply: FastifyReply
+  readonly #response: ServerResponse
+  readonly #context: FileReplyContext
+  readonly #options: PipeOptions | undefined
+  /** Nobody had read from the stream, and nobody should until the decision. */
+  #held = false
+  /** The Content-Length is ours. */
+  #lengthIsSet = false
+
+  constructor (stream: fs.ReadStream, offer: Offer, options: PipeOptions | undefined) {
+    this.#stream = stream
+    this.#offer = offer
+    this.#reply = offer.reply
+    this.#response = offer.reply.raw
+    this.#context = offer.context
+    this.#options = options
+  }
+
+  start (): void {
+    const refusal = refuseStream(this.#stream) ?? this.#refuseResponse()
+    if (refusal !== undefined) return this.#fallBack(refusal)
+    // A listener that comes now must not have data flow past the response.
+    this.#stream.pause()
+    this.#held = true
+    if (this.#response.socket !== null) return this.#awaitOpen()
+    this.#context.connection.pipeline.awaitTurn(this.#stream, this.#response, () => this.#awaitOpen())
+  }
+
+  #awaitOpen (): void {
+    if (this.#isOver()) return this.#leave()
+    if (fileDescriptorOf(this.#stream) !== null) this.#learnSize()
+    // After the listeners of 'ready', which may want the stream for themselves.
+    else this.#stream.once('open', () => process.nextTick(() => this.#learnSize()))
+  }
+
+  /**
+   * sizeOf() does not ask a file server again, so it is believed where it agrees
+   * with a Content-Length, which comes from such a question. Where there is none,
+   * that question is asked here.
+   */
+  #learnSize (): void {
+    if (this.#isOver()) return this.#leave()
+    if (this.#response.hasHeader('content-length')) return this.#examine()
+    fs.fstat(fileDescriptorOf(this.#stream)!, () => this.#examine())
+  }
+
+  /** `made` says that the head has just been made, by us. */
+  #refuseResponse (made = false): FallbackReason | undefined {
+    const response = this.#response
+    return refuseResponse({
+      method: this.#reply.request.method,
+      statusCode: response.statusCode,
+      headersSent: response.headersSent && !made,
+      writesAsNodeDoes: writesAsNodeDoes(response),
+      hasTrailers: this.#options?.end === false || hasTrailers(response),
+      transferEncoding: response.chunkedEncoding ? 'chunked' : response.getHeader('transfer-encoding'),
+      strictContentLength: response.strictContentLength
+    })
+  }
+
+  /** A hook of the user's may have changed the head or the stream meanwhile. */
+  #refuseLate (): FallbackReason | undefined {
+    return refuseStream(this.#stream, true) ?? this.#refuseResponse()
+  }
+
+  #refuseLength ({ length }: ByteRange): FallbackReason | undefined {
+    return refuseLength(length, this.#response.getHeader('content-length'))
+  }
+
+  /** What counts is the size of the open file, not one from an earlier look by name. */
+  #examine (): void {
+    if (this.#isOver()) return this.#leave()
+    const fd = fileDescriptorOf(this.#stream)!
+    // Files of /proc and /sys have no blocks, and a size that says nothing.
+    const size = this.#context.binding.sizeOf(fd)
+    if (size < 0) return this.#fallBack('not-a-regular-file')
+    const { start, end } = requestedRange(this.#stream)
+    const range = rangeWithin(size, start, end)
+    const refusal = this.#refuseLength(range)
+    if (refusal !== undefined) return this.#fallBack(refusal)
+    if (range.length === 0) return this.#fallBack('too-small')
+    if (range.length < this.#context.minSize) return this.#sendSmall(fd, size, range)
+    if (this.#context.binding.isCached(fd, range.offset)) return this.#promote(range)
+    this.#tryToRead(fd, range)
+  }
+
+  /** Head and body in one write: for so few bytes the stream costs more than they do. */
+  #sendSmall (fd: number, size: number, { offset, length }: ByteRange): void {
+    if (length > MAX_AT_ONCE) return this.#fallBack('too-small')
+    const late = this.#refuseLate()
+    if (late !== undefined) return this.#fallBack(late)
+    if (!endsAsNodeDoes(this.#response)) return this.#fallBack('too-small')
+    const body = Buffer.allocUnsafe(length)
+    if (!this.#context.binding.readCached(fd, offset, body)) return this.#fallBack('too-small')
+    this.#context.decided('too-small')
+    if (!this.#makeHead(length)) return
+    this.#stream.bytesRead = length
+    this.#endStream(() => { this.#response.end(body) })
+    // What the page cache answers for has no close(2) that waits, as FUSE has; but the
+    // last one frees the blocks of a file that was deleted.
+    if (size > MAX_AT_ONCE) return
+    const taken = this.#takeDescriptor()
+    if (taken !== undefined) fs.closeSync(taken)
+  }
+
+  /**
+   * An error of the disk is still an ordinary error reply now. Later it would
+   * cut the connection, for the head goes to the kernel with the first bytes.
+   */
+  #tryToRead (fd: number, range: ByteRange): void {
+    const reading = this.#context.binding.tryToRead(fd, range.offset, readable => {
+      if (this.#isOver()) this.#leave()
+      else if (readable) this.#promote(range)
+      else this.#fallBack('file-unreadable')
+    })
+    if (!reading) this.#fallBack('no-resources')
+  }
+
+  #promote (range: ByteRange): void {
+    const socket = this.#response.socket as TLSSocket
+    this.#context.promoter.promote(this.#context.connection, socket, refusal => {
+      if (this.#isOver()) return this.#leave()
+      const late = refusal ?? this.#refuseLate() ?? this.#refuseLength(range)
+      if (late !== undefined) this.#fallBack(late)
+      else this.#send(socket, range)
+    })
+  }
+
+  /** Only a head that is made tells what it says: on-headers, for one, changes it when it is. */
+  #send (socket: TLSSocket, range: ByteRange): void {
+    if (!this.#makeHead(range.length)) return
+    const refusal = this.#refuseResponse(true) ?? this.#refuseLength(range)
+    if (this.#isOver()) this.#leave()
+    else if (refusal !== undefined) this.#fallBack(refusal)
+    else this.#writeFile(socket, range)
+  }
+
+  /** As a stream's first chunk has it made. False when that throws. */
+  #makeHead (length: number): boolean {
+    this.#setLength(length)
+    try {
+      this.#response.writeHead(this.#response.statusCode)
+      return true
+    } catch (error) {
+      this.#fail(error)
+      return false
+    }
+  }
+
+  #writeFile (socket: TLSSocket, range: ByteRange): void {
+    const fd = this.#takeDescriptor() ?? this.#context.binding.duplicate(fileDescriptorOf(this.#stream)!)
+    if (fd < 0) return this.#fallBack('no-resources')
+    // Who reads from the stream from now on finds its end.
+    this.#stream._read = readNothing
+    this.#context.decided(null)
+    const { request } = this.#reply
+    const transfer = new Transfer(this.#context.connection.transmit!)
+    this.#offer.transfer = transfer
+    Object.defineProperty(this.#stream, 'bytesRead', BYTES_READ)
+    publishStarted(request, socket, range)
+    // Corked by Node until the next tick, so that the queue gets head and file in one go.
+    this.#response.write(NOTHING)
+    writeFile(this.#context.binding, socket, { fd, ...range }, error => {
+      transfer.end()
+      if (transfer.bytes === range.length) publishFinished(request, socket, range)
+      else publishAborted(request, socket, range, transfer.bytes, error ?? null)
+      this.#sent(socket, error)
+    })
+  }
+
+  #sent (socket: TLSSocket, error: Error | null | undefined): void {
+    if (error != null) {
+      // The Writable destroys the socket. That a client left, Fastify logs itself.
+      if (isFileError(error)) this.#reply.log.warn({ err: error }, 'fastify-ktls: the file could not be sent whole')
+      return
+    }
+    if (socket.destroyed || this.#response.destroyed || this.#response.writableEnded) return
+    this.#endStream(() => { this.#response.end() })
+  }
+
+  #takeDescriptor (): number | undefined {
+    const fd = takeDescriptor(this.#stream)
+    if (fd !== undefined) this.#stream._destroy = destroyWithoutFile
+    return fd
+  }
+
+  #setLength (length: number): void {
+    if (this.#response.hasHeader('content-length')) return
+    this.#response.setHeader('content-length', length)
+    this.#lengthIsSet = true
+  }
+
+  /** As if it had been read to its end, which ends the response as pipe() would. */
+  #endStream (endResponse: () => void): void {
+    this.#stream.once('end', endResponse)
+    this.#stream.push(null)
+    this.#stream.resume()
+  }
+
+  #fallBack (reason: FallbackReason): void {
+    this.#context.decided(reason)
+    if (this.#stream.bytesRead > this.#stream.readableLength && this.#held) {
+      this.#stream.destroy(new FST_KTLS_STREAM_CONSUMED())
+      return
+    }
+    Readable.prototype.pipe.call(this.#stream, this.#response, this.#options)
+  }
+
+  /** The head cannot be written. Fastify has an error reply for it, of another length. */
+  #fail (error: unknown): void {
+    if (this.#lengthIsSet && !this.#response.headersSent) this.#response.removeHeader('content-length')
+    this.#stream.destroy(error as Error)
+  }
+
+  #isOver (): boolean {
+    return this.#stream.destroyed || this.#stream.readableEnded || this.#response.destroyed || this.#response.writableEnded
+  }
+
+  /** Fastify has seen the end of the stream or the response, and does the rest, but for one case. */
+  #leave (): void {
+    // A stream that somebody else has read to its end is no error to Fastify,
+    // and the client would wait for ever.
+    if (this.#stream.readableEnded && !this.#response.writableEnded) {
+      this.#reply.log.warn({ err: new FST_KTLS_STREAM_CONSUMED() }, 'fastify-ktls: nothing is left to send')
+      this.#response.destroy()
+    }
+  }
+}

@@ -1,0 +1,81 @@
+import { ReadStream } from 'node:fs'
+import type { TLSSocket } from 'node:tls'
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import type { FallbackReason, Support } from '../../types/index'
+import type { Binding } from '../binding'
+import { Connections } from '../connection/connections'
+import { isOptedOut, refuseRequest } from './decisions'
+import type { Decisions } from './decisions'
+import { offerFile } from './file-reply'
+import { Promoter } from '../connection/promotion'
+import { hasNoBody, pipesAsNodeDoes } from './routing'
+import type { Counters } from '../observe/stats'
+
+/** Counts each reply under the reason why it cannot be offloaded here. */
+export function addFallbackHook (fastify: FastifyInstance, decisions: Decisions, reasonOf: (request: FastifyRequest) => FallbackReason): void {
+  fastify.addHook('onSend', (request, _reply, _payload, next) => {
+    decisions.decide(request, 'node', reasonOf(request))
+    next()
+  })
+  fastify.addHook('onResponse', (request, _reply, next) => {
+    decisions.decide(request, 'node', 'hijacked')
+    next()
+  })
+}
+
+export interface Offload {
+  readonly binding: Binding
+  readonly support: Support
+  readonly counters: Counters
+  readonly decisions: Decisions
+  readonly minSize: number
+}
+
+/** Has file replies sent by the kernel wherever they can be. */
+export function addOffloadHooks (fastify: FastifyInstance, { binding, support, counters, decisions, minSize }: Offload): void {
+  const connections = new Connections(fastify, binding, counters)
+  const promoter = new Promoter(support, counters, fastify.log)
+
+  const route = (request: FastifyRequest, reply: FastifyReply, payload: unknown) => {
+    // An error's reply, after a decision on the reply that failed.
+    if (decisions.isMade(request)) return
+    const refusal = refuseRequest(request)
+    if (refusal !== undefined) return decisions.decide(request, 'node', refusal)
+    const connection = connections.of(request.raw.socket as TLSSocket)
+    if (connection === undefined) return decisions.decide(request, 'node', 'not-captured')
+    if (hasNoBody(request.method, reply.statusCode)) return decisions.decide(request, connection.path, 'no-body')
+    if (!(payload instanceof ReadStream)) return decisions.decide(request, connection.path, 'payload-not-a-file')
+    if (isOptedOut(request)) return decisions.decide(request, connection.path, 'route-opted-out')
+    if (!pipesAsNodeDoes(payload)) return decisions.decide(request, connection.path, 'stream-modified')
+    if (connection.refusal !== undefined) return decisions.decide(request, connection.path, connection.refusal)
+    decisions.offer(request)
+    offerFile(payload, reply, {
+      binding,
+      promoter,
+      connection,
+      minSize,
+      decided: reason => decisions.decide(request, reason === null ? 'sendfile' : connection.path, reason)
+    })
+    // Before Fastify's own listener, which runs the onResponse hooks, also those before ours.
+    reply.raw.prependOnceListener('finish', () => {
+      // Something else than the response consumed the stream.
+      if (decisions.isOffered(request)) decisions.decide(request, connection.path, 'payload-wrapped')
+    })
+  }
+
+  fastify.addHook('onRequest', (request, reply, next) => {
+    // Most responses have their turn at once.
+    const connection = reply.raw.socket === null ? connections.of(request.raw.socket as TLSSocket) : undefined
+    if (connection === undefined) next()
+    else connection.pipeline.admit(reply.raw, next)
+  })
+  fastify.addHook('onSend', (request, reply, payload, next) => {
+    route(request, reply, payload)
+    next()
+  })
+  fastify.addHook('onResponse', (request, _reply, next) => {
+    // It came past Fastify, by reply.hijack() or reply.raw, so that onSend did not see it.
+    if (!decisions.isMade(request)) decisions.decide(request, connections.of(request.raw.socket as TLSSocket)?.path ?? 'node', 'hijacked')
+    next()
+  })
+}

@@ -1,0 +1,368 @@
+// The addon's exports. Arguments are checked in lib/; here they are asserted.
+#include <napi.h>
+
+#include <cerrno>
+#include <chrono>
+#include <cstring>
+
+#include "addon/environment.h"
+#include "addon/transmit_events.h"
+#include "connection/promotion.h"
+#include "connection/session.h"
+#include "kernel/page_cache.h"
+#include "kernel/probe.h"
+
+namespace fastify_ktls {
+
+namespace {
+
+EnvironmentHandle& GetEnvironment(Napi::Env env) {
+  return *env.GetInstanceData<EnvironmentHandle>();
+}
+
+Napi::Object ToObject(Napi::Env env, Outcome outcome) {
+  Napi::Object object = Napi::Object::New(env);
+  object.Set("error", outcome.error);
+  object.Set("call", outcome.call == nullptr ? "" : outcome.call);
+  return object;
+}
+
+// Passes a C++ value to the constructor of a wrapped class.
+template <typename Value>
+Napi::Object Wrap(Napi::Env env, const Napi::FunctionReference& constructor, Value* value) {
+  return constructor.New({Napi::External<Value>::New(env, value)});
+}
+
+using SessionHandle = std::shared_ptr<Session>;
+
+class TransmitterWrap : public Napi::ObjectWrap<TransmitterWrap> {
+ public:
+  static Napi::Function Define(Napi::Env env) {
+    return DefineClass(env, "Transmitter",
+                       {InstanceAccessor<&TransmitterWrap::DataBytes>("dataBytes"),
+                        InstanceAccessor<&TransmitterWrap::FileBytes>("fileBytes"),
+                        InstanceMethod<&TransmitterWrap::Send>("send"),
+                        InstanceMethod<&TransmitterWrap::Shutdown>("shutdown"),
+                        InstanceMethod<&TransmitterWrap::UpdateKey>("updateKey"),
+                        InstanceMethod<&TransmitterWrap::Abort>("abort"),
+                        InstanceMethod<&TransmitterWrap::Ref>("ref"),
+                        InstanceMethod<&TransmitterWrap::Unref>("unref")});
+  }
+
+  struct Parts {
+    EnvironmentHandle environment;
+    std::shared_ptr<TransmitQueue> queue;
+    std::shared_ptr<TransmitEvents> events;
+  };
+
+  explicit TransmitterWrap(const Napi::CallbackInfo& info)
+      : ObjectWrap(info), parts_(std::move(*info[0].As<Napi::External<Parts>>().Data())) {
+    parts_.environment->Open(parts_.queue);
+  }
+
+  ~TransmitterWrap() override {
+    parts_.environment->Leave(parts_.queue);
+    parts_.events->Forget();
+    parts_.queue->Detach();
+    parts_.queue->Abort();
+  }
+
+ private:
+  Napi::Value DataBytes(const Napi::CallbackInfo& info) {
+    return Number(info, parts_.queue->stream().data_bytes());
+  }
+  Napi::Value FileBytes(const Napi::CallbackInfo& info) {
+    return Number(info, parts_.queue->stream().file_bytes());
+  }
+
+  static Napi::Value Number(const Napi::CallbackInfo& info, uint64_t value) {
+    return Napi::Number::New(info.Env(), static_cast<double>(value));
+  }
+
+  // send(parts: (Uint8Array | { fd, offset, length })[]). Takes over the fds.
+  Napi::Value Send(const Napi::CallbackInfo& info) {
+    const auto parts = info[0].As<Napi::Array>();
+    std::vector<TransmitItem> items;
+    items.reserve(parts.Length());
+    for (uint32_t i = 0; i < parts.Length(); i++) {
+      const Napi::Value part = parts.Get(i);
+      if (part.IsTypedArray()) {
+        const auto bytes = part.As<Napi::Uint8Array>();
+        items.push_back(TransmitItem::Data(bytes.Data(), bytes.ByteLength()));
+      } else {
+        const auto range = part.As<Napi::Object>();
+        UniqueFd file(range.Get("fd").As<Napi::Number>().Int32Value());
+        items.push_back(TransmitItem::File(
+            std::move(file), range.Get("offset").As<Napi::Number>().Int64Value(),
+            static_cast<uint64_t>(range.Get("length").As<Napi::Number>().Int64Value())));
+      }
+    }
+    return Submit(info.Env(), std::move(items));
+  }
+
+  // shutdown(receiving)
+  Napi::Value Shutdown(const Napi::CallbackInfo& info) {
+    std::vector<TransmitItem> items;
+    items.push_back(TransmitItem::Shutdown(info[0].As<Napi::Boolean>().Value()));
+    return Submit(info.Env(), std::move(items));
+  }
+
+  // true: done; false: pending; else what failed.
+  Napi::Value Submit(Napi::Env env, std::vector<TransmitItem> items) {
+    Outcome outcome;
+    const bool settled = parts_.queue->Submit(std::move(items), &outcome);
+    if (settled && outcome.error != 0) return ToObject(env, outcome);
+    return Napi::Boolean::New(env, settled);
+  }
+
+  void UpdateKey(const Napi::CallbackInfo&) { parts_.queue->UpdateKeyNow(); }
+
+  Napi::Value Abort(const Napi::CallbackInfo& info) {
+    const bool closed = parts_.environment->Abort(info.Env(), parts_.queue);
+    if (closed) parts_.events->Forget();
+    return Napi::Boolean::New(info.Env(), closed);
+  }
+
+  void Ref(const Napi::CallbackInfo& info) { parts_.environment->Hold(info.Env()); }
+  void Unref(const Napi::CallbackInfo& info) { parts_.environment->Release(info.Env()); }
+
+  Parts parts_;
+};
+
+class SessionWrap : public Napi::ObjectWrap<SessionWrap> {
+ public:
+  static Napi::Function Define(Napi::Env env) {
+    return DefineClass(env, "Session",
+                       {InstanceMethod<&SessionWrap::Matches>("matches"),
+                        InstanceMethod<&SessionWrap::Promote>("promote"),
+                        InstanceMethod<&SessionWrap::CloseNotify>("closeNotify"),
+                        InstanceMethod<&SessionWrap::Forget>("forget")});
+  }
+
+  explicit SessionWrap(const Napi::CallbackInfo& info)
+      : ObjectWrap(info),
+        session_(std::move(*info[0].As<Napi::External<SessionHandle>>().Data())) {}
+
+ private:
+  // matches(finished): is this the SSL that sent this Finished message?
+  Napi::Value Matches(const Napi::CallbackInfo& info) {
+    const auto expected = info[0].As<Napi::Uint8Array>();
+    uint8_t finished[EVP_MAX_MD_SIZE];
+    const size_t size = session_->ssl == nullptr
+                            ? 0
+                            : openssl.SSL_get_finished(session_->ssl, finished, sizeof(finished));
+    return Napi::Boolean::New(info.Env(), size > 0 && size == expected.ByteLength() &&
+                                              memcmp(finished, expected.Data(), size) == 0);
+  }
+
+  // promote(fd, rekey, onEvent): a Transmitter, or { refusal, error, call }.
+  Napi::Value Promote(const Napi::CallbackInfo& info) {
+    const EnvironmentHandle& environment = GetEnvironment(info.Env());
+    const auto events = TransmitEvents::New(environment, info[2].As<Napi::Function>());
+    Promotion promotion;
+    promotion.refusal = "not-captured";
+    if (session_->ssl != nullptr)
+      promotion = fastify_ktls::Promote(session_.get(), info[0].As<Napi::Number>().Int32Value(),
+                                        info[1].As<Napi::Boolean>().Value(), events);
+    if (promotion.queue) {
+      TransmitterWrap::Parts parts = {environment, promotion.queue, events};
+      return Wrap(info.Env(), environment->transmitter_constructor, &parts);
+    }
+    Napi::Object refused = ToObject(info.Env(), promotion.cause);
+    refused.Set("refusal", promotion.refusal);
+    return refused;
+  }
+
+  // Queues the close_notify, unless OpenSSL has sent one or a fatal alert.
+  void CloseNotify(const Napi::CallbackInfo&) {
+    if (session_->ssl == nullptr) return;
+    openssl.SSL_shutdown(session_->ssl);
+    openssl.ERR_clear_error();
+  }
+
+  // The connection will not be promoted any more: drops its secret.
+  void Forget(const Napi::CallbackInfo&) { session_->secret.Clear(); }
+
+  SessionHandle session_;
+};
+
+Napi::Value ProbeKernel(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  const ProbeResult probed = Probe();
+  Napi::Object result = ToObject(env, {-probed.failed_errno, probed.failed_call});
+  for (const auto& [name, errors] :
+       {std::make_pair("tls12", probed.tls12), std::make_pair("tls13", probed.tls13)}) {
+    Napi::Array array = Napi::Array::New(env);
+    for (uint32_t i = 0; i < kCipherCount; i++) array.Set(i, errors[i]);
+    result.Set(name, array);
+  }
+  result.Set("rekey", probed.rekey);
+  return result;
+}
+
+// startCapture(): false when OpenSSL has no room for us.
+Napi::Value StartCapturing(const Napi::CallbackInfo& info) {
+  return Napi::Boolean::New(info.Env(), StartCapture());
+}
+
+Napi::Value ClaimSessions(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  Napi::Array sessions = Napi::Array::New(env);
+  for (SessionHandle& session : Claim())
+    sessions.Set(sessions.Length(), Wrap(env, GetEnvironment(env)->session_constructor, &session));
+  return sessions;
+}
+
+void DiscardSessions(const Napi::CallbackInfo&) { Discard(); }
+
+// duplicate(fd): the new descriptor or a negative errno.
+Napi::Value Duplicate(const Napi::CallbackInfo& info) {
+  const int fd = sys.duplicate(info[0].As<Napi::Number>().Int32Value());
+  return Napi::Number::New(info.Env(), fd >= 0 ? fd : -errno);
+}
+
+// Work for libuv's pool that uses up a descriptor.
+class DescriptorWork : public Napi::AsyncWorker {
+ public:
+  DescriptorWork(Napi::Env env, UniqueFd file)
+      : AsyncWorker(env, "fastify-ktls"), file_(std::move(file)) {}
+
+ protected:
+  void Execute() override { file_.Reset(); }
+
+  UniqueFd file_;
+};
+
+class FirstRead : public DescriptorWork {
+ public:
+  FirstRead(const Napi::Function& done, UniqueFd file, int64_t offset)
+      : DescriptorWork(done.Env(), std::move(file)), offset_(offset) {
+    Callback() = Napi::Persistent(done);
+  }
+
+ private:
+  void Execute() override {
+    uint8_t byte;
+    const iovec part = {&byte, 1};
+    readable_ = sys.preadv2(file_.get(), &part, 1, offset_, 0) == 1;
+    DescriptorWork::Execute();
+  }
+  void OnOK() override { Callback().Call({Napi::Boolean::New(Env(), readable_)}); }
+
+  const int64_t offset_;
+  bool readable_ = false;
+};
+
+// close(fd)
+void CloseDescriptor(const Napi::CallbackInfo& info) {
+  UniqueFd file(info[0].As<Napi::Number>().Int32Value());
+  (new DescriptorWork(info.Env(), std::move(file)))->Queue();
+}
+
+// tryToRead(fd, offset, done): false when there is no descriptor for it.
+Napi::Value TryToRead(const Napi::CallbackInfo& info) {
+  UniqueFd file(sys.duplicate(info[0].As<Napi::Number>().Int32Value()));
+  const bool begun = static_cast<bool>(file);
+  if (begun)
+    (new FirstRead(info[2].As<Napi::Function>(), std::move(file),
+                   info[1].As<Napi::Number>().Int64Value()))
+        ->Queue();
+  return Napi::Boolean::New(info.Env(), begun);
+}
+
+// sizeOf(fd): of a regular file with blocks on a disk in bytes, else -1.
+Napi::Value SizeOf(const Napi::CallbackInfo& info) {
+  struct statx found = {};
+  const bool known = sys.statx(info[0].As<Napi::Number>().Int32Value(), &found) == 0 &&
+                     S_ISREG(found.stx_mode) && found.stx_blocks > 0;
+  return Napi::Number::New(info.Env(), known ? static_cast<double>(found.stx_size) : -1);
+}
+
+// isCached(fd, offset): whether the byte can be read without any work for the disk.
+Napi::Value IsByteCached(const Napi::CallbackInfo& info) {
+  const int fd = info[0].As<Napi::Number>().Int32Value();
+  const int64_t offset = info[1].As<Napi::Number>().Int64Value();
+  return Napi::Boolean::New(info.Env(), IsCached(fd, offset, 1));
+}
+
+// readCached(fd, offset, bytes): fills them if that needs no work for the disk.
+Napi::Value ReadCachedBytes(const Napi::CallbackInfo& info) {
+  const int fd = info[0].As<Napi::Number>().Int32Value();
+  const int64_t offset = info[1].As<Napi::Number>().Int64Value();
+  auto bytes = info[2].As<Napi::Uint8Array>();
+  return Napi::Boolean::New(info.Env(), ReadCached(fd, offset, bytes.Data(), bytes.ByteLength()));
+}
+
+// limitRecords(count): for tests, see RecordStream.
+void LimitRecords(const Napi::CallbackInfo& info) {
+  RecordStream::LimitRecords(static_cast<uint64_t>(info[0].As<Napi::Number>().Int64Value()));
+}
+
+// closings(): for tests, see RecordStream::Closed.
+Napi::Value Closings(const Napi::CallbackInfo& info) {
+  Napi::Object closings = Napi::Object::New(info.Env());
+  for (const auto& [name, balance] :
+       {std::make_pair("unknown", RecordStream::kUnknown),
+        std::make_pair("exact", RecordStream::kExact), std::make_pair("owed", RecordStream::kOwed),
+        std::make_pair("less", RecordStream::kLess), std::make_pair("more", RecordStream::kMore)})
+    closings.Set(name, static_cast<double>(RecordStream::Closed(balance)));
+  return closings;
+}
+
+// How long the end of the process waits for bytes that were reported as written.
+constexpr std::chrono::milliseconds kExitWait{1000};
+
+// The loop lives on while queues drain; process.exit() does not ask it.
+void CloseAllAtExit(Napi::Env env) {
+  const auto process = env.Global().Get("process").As<Napi::Object>();
+  const auto close_all = [](const Napi::CallbackInfo& info) {
+    GetEnvironment(info.Env())->CloseAll(info.Env(), kExitWait);
+  };
+  process.Get("once").As<Napi::Function>().Call(
+      process, {Napi::String::New(env, "exit"), Napi::Function::New(env, close_all)});
+}
+
+Napi::Object Init(Napi::Env env, Napi::Object exports) {
+  const char* missing = LoadOpenSsl();
+  exports.Set("missingFunction",
+              missing == nullptr ? env.Null() : Napi::Value(Napi::String::New(env, missing)));
+  if (missing != nullptr) return exports;
+
+  auto* environment = new EnvironmentHandle(std::make_shared<Environment>(env));
+  (*environment)->session_constructor = Napi::Persistent(SessionWrap::Define(env));
+  (*environment)->transmitter_constructor = Napi::Persistent(TransmitterWrap::Define(env));
+  env.SetInstanceData(environment);
+  env.AddCleanupHook(
+      [](Environment* ending) {
+        StopCapture();
+        ending->Stop();
+        ending->session_constructor.Reset();
+        ending->transmitter_constructor.Reset();
+      },
+      environment->get());
+  CloseAllAtExit(env);
+
+  exports.Set("probe", Napi::Function::New(env, ProbeKernel, "probe"));
+  exports.Set("startCapture", Napi::Function::New(env, StartCapturing, "startCapture"));
+  exports.Set("claim", Napi::Function::New(env, ClaimSessions, "claim"));
+  exports.Set("discard", Napi::Function::New(env, DiscardSessions, "discard"));
+  exports.Set("duplicate", Napi::Function::New(env, Duplicate, "duplicate"));
+  exports.Set("close", Napi::Function::New(env, CloseDescriptor, "close"));
+  exports.Set("tryToRead", Napi::Function::New(env, TryToRead, "tryToRead"));
+  exports.Set("sizeOf", Napi::Function::New(env, SizeOf, "sizeOf"));
+  exports.Set("isCached", Napi::Function::New(env, IsByteCached, "isCached"));
+  exports.Set("readCached", Napi::Function::New(env, ReadCachedBytes, "readCached"));
+  exports.Set("limitRecords", Napi::Function::New(env, LimitRecords, "limitRecords"));
+  exports.Set("closings", Napi::Function::New(env, Closings, "closings"));
+  return exports;
+}
+
+}  // namespace
+
+}  // namespace fastify_ktls
+
+static Napi::Object InitAddon(Napi::Env env, Napi::Object exports) {
+  return fastify_ktls::Init(env, exports);
+}
+
+NODE_API_MODULE(fastify_ktls, InitAddon)

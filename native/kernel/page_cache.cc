@@ -1,0 +1,37 @@
+#include "kernel/page_cache.h"
+
+#include <unistd.h>
+
+#include "kernel/syscalls.h"
+
+namespace fastify_ktls {
+
+namespace {
+
+const int64_t kPage = sysconf(_SC_PAGESIZE);
+
+// To be asked before RWF_NOWAIT, which would have pages that are not there read
+// ahead, by this thread.
+bool HasPages(int file, int64_t offset, uint64_t length) {
+  const int64_t last = offset + static_cast<int64_t>(length) - 1;
+  return sys.cached(file, offset, length) >= last / kPage - offset / kPage + 1;
+}
+
+bool ReadNow(int file, int64_t offset, void* bytes, uint64_t length) {
+  const iovec part = {bytes, length};
+  return sys.preadv2(file, &part, 1, offset, RWF_NOWAIT) == static_cast<ssize_t>(length);
+}
+
+}  // namespace
+
+bool IsCached(int file, int64_t offset, uint64_t length) {
+  uint8_t byte;
+  return HasPages(file, offset, length) && ReadNow(file, offset, &byte, 1) &&
+         (length == 1 || ReadNow(file, offset + static_cast<int64_t>(length) - 1, &byte, 1));
+}
+
+bool ReadCached(int file, int64_t offset, void* bytes, uint64_t length) {
+  return HasPages(file, offset, length) && ReadNow(file, offset, bytes, length);
+}
+
+}  // namespace fastify_ktls
