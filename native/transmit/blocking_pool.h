@@ -1,50 +1,44 @@
-// Threads that wait for disks, so that the senders need not: a file whose pages
-// are not in the cache holds up its own connection only.
-#ifndef FASTIFY_KTLS_TRANSMIT_COLD_READERS_H_
-#define FASTIFY_KTLS_TRANSMIT_COLD_READERS_H_
+// Threads that wait for disks and file servers, so that the senders need not: a file
+// whose pages are not in the cache holds up its own connection only.
+#ifndef FASTIFY_KTLS_TRANSMIT_BLOCKING_POOL_H_
+#define FASTIFY_KTLS_TRANSMIT_BLOCKING_POOL_H_
 
 #include <condition_variable>
 #include <deque>
-#include <memory>
+#include <functional>
 #include <mutex>
 
-#include "transmit/transmit_queue.h"
+#include "kernel/syscalls.h"
 
 namespace fastify_ktls {
 
-class ColdReaders {
+class BlockingPool {
  public:
-  static ColdReaders& Instance();
+  static BlockingPool& Instance();
 
-  // From a sender: has a turn of the queue's work done by a thread that may wait
-  // for the disk, and the queue given back. False when there is no such thread
-  // and none can be started.
-  bool Take(const std::shared_ptr<TransmitQueue>& queue);
+  // From any thread: has the task run, after those that came before it. False when
+  // there is no thread and none can be started.
+  bool Post(std::function<void()> task);
 
-  // From any thread: closes a file, for which some file systems ask their server too.
+  // Closes a file, for which some file systems ask their server. Without a thread the
+  // caller does it.
   void Close(UniqueFd file);
 
  private:
-  ColdReaders() = default;
+  BlockingPool() = default;
 
   bool HasThreads();
-
-  // One of the two.
-  struct Task {
-    std::shared_ptr<TransmitQueue> queue;
-    UniqueFd closing;
-  };
 
   static void* Run(void* self);
   void Loop();
 
   std::mutex mutex_;  // guards the rest
   std::condition_variable wake_;
-  std::deque<Task> tasks_;  // in the order in which they came
+  std::deque<std::function<void()>> tasks_;
   int threads_ = 0;
   size_t idle_ = 0;
 };
 
 }  // namespace fastify_ktls
 
-#endif  // FASTIFY_KTLS_TRANSMIT_COLD_READERS_H_
+#endif  // FASTIFY_KTLS_TRANSMIT_BLOCKING_POOL_H_
