@@ -15,7 +15,7 @@ import t from 'tap'
 import { Client } from 'undici'
 import type { FallbackReason, ReplyDecision } from '../../types/index'
 import { certificate } from '../certificate'
-import { ONLY, statsOf } from '../support/backend'
+import { ONLY, canRekey, statsOf } from '../support/backend'
 import { makeFile, makeFolder, sha256 } from '../support/files'
 import { ktls } from '../support/plugin'
 import { request } from '../support/request'
@@ -51,7 +51,7 @@ t.test('plain HTTP', async t => {
   const [response] = await once(outgoing, 'response') as [http.IncomingMessage]
   t.equal(sha256(await buffer(response)), file.sha256)
   await until(() => decided.length === 1)
-  t.strictSame(decided, [{ offloaded: false, path: 'node', version: null, cipher: null, reason: 'plain-http' }])
+  t.strictSame(decided, [{ offloaded: false, path: 'node', backend: null, version: null, cipher: null, reason: 'plain-http' }])
   t.strictSame(statsOf(app).fallbacks, { 'plain-http': 1 })
 })
 
@@ -92,7 +92,7 @@ const SUITES: ReadonlyArray<{ name: string, tls: TlsOptions, reason: FallbackRea
 ]
 
 for (const { name, tls, reason, cipher } of SUITES) {
-  t.test(`${name} is not for the kernel`, async t => {
+  t.test(`${name} is for no backend`, async t => {
     const { app, origin, decisions } = await startServer(t, { ktls: {}, tls, setup: routes })
     const { minVersion, maxVersion, ciphers } = tls
     const response = await request(`${origin}/file`, { ciphers, ...(minVersion && { minVersion }), ...(maxVersion && { maxVersion }) })
@@ -142,7 +142,7 @@ t.test('a connection that was handed to the server', async t => {
 const GET_FILE = 'GET /file HTTP/1.0\r\n\r\n'
 
 t.test('a connection whose keys were updated', async t => {
-  const { port, decisions } = await startServer(t, { ktls: {}, setup: routes })
+  const { app, port, decisions } = await startServer(t, { ktls: {}, setup: routes })
   const bytes = await sClient(port, ['-tls1_3', '-no_ign_eof'], async ({ write, line }) => {
     write('K\n')
     await line('KEYUPDATE')
@@ -152,5 +152,5 @@ t.test('a connection whose keys were updated', async t => {
     write(GET_FILE)
   })
   t.equal(sha256(bytes.subarray(-file.size)), file.sha256)
-  t.match(await decisions(1), [{ path: 'node', reason: 'key-updated' }])
+  t.match(await decisions(1), [canRekey(app) ? { path: 'file', reason: null } : { path: 'node', reason: 'key-updated' }])
 })

@@ -154,7 +154,7 @@ t.test('each reply goes by its path, for its reason', async t => {
     t.match(decision, { reason, offloaded: reason === null, path: reason === null ? 'file' : 'node', version: 'TLSv1.3' }, name)
     if (reason === null) t.equal(headers['content-length'], String(file.size))
   }
-  t.strictSame(new Set(pending), new Set([{ offloaded: false, path: null, version: null, cipher: null, reason: 'pending' }]), 'pending in every handler')
+  t.strictSame(new Set(pending), new Set([{ offloaded: false, path: null, backend: null, version: null, cipher: null, reason: 'pending' }]), 'pending in every handler')
   const { connections, replies, fallbacks } = statsOf(app)
   const offloaded = REPLIES.filter(({ reason }) => reason === null).length
   t.equal(connections.promoted, offloaded)
@@ -164,7 +164,7 @@ t.test('each reply goes by its path, for its reason', async t => {
   }
 })
 
-t.test('on a promoted connection what is no file is written, encrypted by the kernel', async t => {
+t.test('on a promoted connection what is no file is written, sealed by the backend', async t => {
   const { Client } = await import('undici')
   const { app, origin, decisions } = await startServer(t, {
     ktls: {},
@@ -250,7 +250,7 @@ t.test('routes of contexts that were registered before the plugin are reached', 
   }
 })
 
-t.test('a Unix socket is none of the kernel', async t => {
+t.test('a Unix socket is for no backend', async t => {
   const path = join(folder, 'socket')
   const decided: unknown[] = []
   const app = Fastify({ https: await certificate() })
