@@ -12,6 +12,7 @@ import { readdirSync } from 'node:fs'
 import { basename, join } from 'node:path'
 import { parseArgs } from 'node:util'
 import t from 'tap'
+import { detect } from '../../lib/machine/support'
 
 const self = basename(__filename)
 const { values, positionals } = parseArgs({
@@ -24,21 +25,27 @@ const { values, positionals } = parseArgs({
   }
 })
 
-/** Left out where no kernel is under test, for these reasons. The stand-in has all but counters. */
-const KERNEL_ONLY: Readonly<Record<string, string>> = {
-  counters: "the kernel's own counters; that there are none: fallback/ordinary",
-  ...(!values.double && {
-    doctor: 'what it says of a kernel that has TLS; of one that has not: fallback/doctor',
-    support: 'what the kernel can do; that it cannot: fallback/ordinary'
-  })
-}
-const LEFT_OUT = values.double || values.threads ? Object.keys(KERNEL_ONLY) : []
-
 // For the processes too that a test starts.
 if (values.threads) process.env.KTLS_TEST_BACKEND = 'threads'
 if (values.double) {
   process.env.KTLS_TEST_DOUBLE = '1'
   require('../double/install')
+}
+
+/** Left out where no kernel is under test, for these reasons. The stand-in has all but counters. */
+function leftOut (): string[] {
+  if (!values.double && !values.threads) return []
+  const reasons = {
+    counters: "the kernel's own counters; that there are none: fallback/ordinary",
+    ...(!values.double && {
+      doctor: 'what it says of a kernel that has TLS; of one that has not: fallback/doctor',
+      support: 'what the kernel can do; that it cannot: fallback/ordinary'
+    }),
+    ...(values.threads && detect().support.available && {
+      examples: 'they leave the choice to the plugin, which takes the kernel here'
+    })
+  }
+  return Object.keys(reasons)
 }
 
 const named = positionals.map(name => `${name}.js`)
@@ -51,7 +58,7 @@ function everyFile (): string[] {
   const names = readdirSync(__dirname).filter(name => name.endsWith('.js') && !name.endsWith('.full.js') && name !== self).sort()
   const [part = NaN, parts = NaN] = values.part.split('/').map(Number)
   if (!(part >= 1 && part <= parts)) throw new Error(`no part ${values.part}`)
-  const left = [...values.without, ...LEFT_OUT].map(name => `${name}.js`)
+  const left = [...values.without, ...leftOut()].map(name => `${name}.js`)
   const unknown = left.filter(name => !names.includes(name))
   if (unknown.length > 0) throw new Error(`no test ${unknown.join(', ')}`)
   return names.filter((name, index) => index % parts === part - 1 && !left.includes(name))
