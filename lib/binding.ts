@@ -1,3 +1,4 @@
+import type { Backend, SenderFigures } from '../types/index'
 import { requireAddon } from './addon'
 
 /** How a system call failed: a negative errno, and the call's name. */
@@ -15,6 +16,7 @@ export interface FileRange {
 
 /** The transmit side of a promoted connection (native/transmit_queue.h). */
 export interface Transmitter {
+  readonly backend: Backend
   readonly dataBytes: number
   readonly fileBytes: number
   /** `true`: all is taken; `false`: an event will tell. */
@@ -36,10 +38,24 @@ export interface Transmitter {
 /** One server-side SSL object (native/session.h). */
 export interface Session {
   matches (finished: Uint8Array): boolean
-  /** `rekey`: whether the kernel can change the key later. `onEvent` hears what happens to the transmitter. */
-  promote (fd: number, rekey: boolean, onEvent: TransmitListener): Transmitter | Refusal
+  /** Gives the transmit side to the first backend that may and can have it. `onEvent` hears what happens to the transmitter. */
+  promote (fd: number, choice: Choice, onEvent: TransmitListener): Promotion | Refusal
   closeNotify (): void
   forget (): void
+}
+
+/** Which backends may have a connection; of the two the kernel is asked first. */
+export interface Choice {
+  readonly kernel: boolean
+  /** Whether the kernel can change the key later. Threads always can. */
+  readonly rekey: boolean
+  readonly threads: boolean
+}
+
+export interface Promotion {
+  readonly transmitter: Transmitter
+  /** How the kernel refused, where threads took its place. */
+  readonly cause: Failure | null
 }
 
 export interface Refusal extends Failure {
@@ -64,12 +80,12 @@ export type TransmitEvent = 'settled' | 'closed' | 'key-due' | 'key-updated' | '
 export type TransmitListener = (event: TransmitEvent, number: number, call: string) => void
 
 export interface Closings {
-  /** The records of all that the kernel had taken, to the byte. */
+  /** The records of all that the backend had taken, to the byte. */
   readonly exact: number
   /** All that had been reported as written. */
   readonly owed: number
   readonly less: number
-  /** Bytes that did not go through the kernel. */
+  /** Bytes that did not go through the backend. */
   readonly more: number
   /** The connection was over, or TCP's figures could not be read. */
   readonly unknown: number
@@ -96,6 +112,8 @@ export interface Binding {
   isCached (fd: number, offset: number): boolean
   /** Fills `bytes` from the file if that is known to need no waiting for the disk. */
   readCached (fd: number, offset: number, bytes: Uint8Array): boolean
+  /** Of the whole process. */
+  senders (): SenderFigures
   /** For tests: the number of records after which a key counts as used up. */
   limitRecords (count: number): void
   /** For tests: the transmitters closed so far, by what TCP had got of each (native/record_stream.h). */
