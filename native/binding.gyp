@@ -10,14 +10,19 @@
       "kernel/kernel_tls.cc",
       "kernel/page_cache.cc",
       "kernel/probe.cc",
+      "kernel/processors.cc",
       "kernel/syscalls.cc",
+      "kernel/tcp_socket.cc",
       "kernel/thread.cc",
       "openssl/discarding_bio.cc",
       "openssl/keys.cc",
       "openssl/openssl.cc",
-      "prebuilt/old_libraries.cc",
-      "records/record_stream.cc",
-      "transmit/cold_readers.cc",
+      "records/kernel_records.cc",
+      "records/sealed_records.cc",
+      "records/sealer.cc",
+      "records/sealing_gate.cc",
+      "transmit/blocking_pool.cc",
+      "transmit/body_source.cc",
       "transmit/lingering.cc",
       "transmit/sender.cc",
       "transmit/transmit_item.cc",
@@ -32,7 +37,7 @@
     "cflags_cc": ["-std=c++17"],
     "ldflags": ["-Wl,-z,nodelete"],
     # Not for users: a newer compiler or header of theirs can warn of more.
-    "conditions": [["tests!=0", { "cflags": ["-Werror"] }]]
+    "conditions": [["tests!=0", { "cflags": ["-Werror"], "defines": ["FASTIFY_KTLS_TESTS"] }]]
   },
   "targets": [
     { "target_name": "fastify_ktls", "sources": ["<@(addon_sources)"] }

@@ -11,6 +11,8 @@
 #include "connection/session.h"
 #include "kernel/page_cache.h"
 #include "kernel/probe.h"
+#include "records/kernel_records.h"
+#include "transmit/sender.h"
 
 namespace fastify_ktls {
 
@@ -39,7 +41,8 @@ class TransmitterWrap : public Napi::ObjectWrap<TransmitterWrap> {
  public:
   static Napi::Function Define(Napi::Env env) {
     return DefineClass(env, "Transmitter",
-                       {InstanceAccessor<&TransmitterWrap::DataBytes>("dataBytes"),
+                       {InstanceAccessor<&TransmitterWrap::GetBackend>("backend"),
+                        InstanceAccessor<&TransmitterWrap::DataBytes>("dataBytes"),
                         InstanceAccessor<&TransmitterWrap::FileBytes>("fileBytes"),
                         InstanceMethod<&TransmitterWrap::Send>("send"),
                         InstanceMethod<&TransmitterWrap::Shutdown>("shutdown"),
@@ -68,11 +71,15 @@ class TransmitterWrap : public Napi::ObjectWrap<TransmitterWrap> {
   }
 
  private:
+  Napi::Value GetBackend(const Napi::CallbackInfo& info) {
+    const bool kernel = parts_.queue->records().backend() == Backend::kKernel;
+    return Napi::String::New(info.Env(), kernel ? "kernel" : "threads");
+  }
   Napi::Value DataBytes(const Napi::CallbackInfo& info) {
-    return Number(info, parts_.queue->stream().data_bytes());
+    return Number(info, parts_.queue->records().data_bytes());
   }
   Napi::Value FileBytes(const Napi::CallbackInfo& info) {
-    return Number(info, parts_.queue->stream().file_bytes());
+    return Number(info, parts_.queue->records().file_bytes());
   }
 
   static Napi::Value Number(const Napi::CallbackInfo& info, uint64_t value) {
@@ -88,13 +95,14 @@ class TransmitterWrap : public Napi::ObjectWrap<TransmitterWrap> {
       const Napi::Value part = parts.Get(i);
       if (part.IsTypedArray()) {
         const auto bytes = part.As<Napi::Uint8Array>();
-        items.push_back(TransmitItem::Data(bytes.Data(), bytes.ByteLength()));
+        items.push_back(
+            TransmitItem::Body(std::make_unique<DataBody>(bytes.Data(), bytes.ByteLength())));
       } else {
         const auto range = part.As<Napi::Object>();
         UniqueFd file(range.Get("fd").As<Napi::Number>().Int32Value());
-        items.push_back(TransmitItem::File(
+        items.push_back(TransmitItem::Body(std::make_unique<FileBody>(
             std::move(file), range.Get("offset").As<Napi::Number>().Int64Value(),
-            static_cast<uint64_t>(range.Get("length").As<Napi::Number>().Int64Value())));
+            static_cast<uint64_t>(range.Get("length").As<Napi::Number>().Int64Value()))));
       }
     }
     return Submit(info.Env(), std::move(items));
@@ -155,22 +163,30 @@ class SessionWrap : public Napi::ObjectWrap<SessionWrap> {
                                               memcmp(finished, expected.Data(), size) == 0);
   }
 
-  // promote(fd, rekey, onEvent): a Transmitter, or { refusal, error, call }.
+  // promote(fd, { kernel, rekey, threads }, onEvent): { transmitter, cause }, or
+  // { refusal, error, call }.
   Napi::Value Promote(const Napi::CallbackInfo& info) {
-    const EnvironmentHandle& environment = GetEnvironment(info.Env());
+    const Napi::Env env = info.Env();
+    const EnvironmentHandle& environment = GetEnvironment(env);
     const auto events = TransmitEvents::New(environment, info[2].As<Napi::Function>());
+    const auto allowed = info[1].As<Napi::Object>();
+    const auto is = [&](const char* name) { return allowed.Get(name).As<Napi::Boolean>().Value(); };
     Promotion promotion;
     promotion.refusal = "not-captured";
     if (session_->ssl != nullptr)
       promotion = fastify_ktls::Promote(session_.get(), info[0].As<Napi::Number>().Int32Value(),
-                                        info[1].As<Napi::Boolean>().Value(), events);
-    if (promotion.queue) {
-      TransmitterWrap::Parts parts = {environment, promotion.queue, events};
-      return Wrap(info.Env(), environment->transmitter_constructor, &parts);
+                                        {is("kernel"), is("rekey"), is("threads")}, events);
+    if (!promotion.queue) {
+      Napi::Object refused = ToObject(env, promotion.cause);
+      refused.Set("refusal", promotion.refusal);
+      return refused;
     }
-    Napi::Object refused = ToObject(info.Env(), promotion.cause);
-    refused.Set("refusal", promotion.refusal);
-    return refused;
+    TransmitterWrap::Parts parts = {environment, promotion.queue, events};
+    Napi::Object promoted = Napi::Object::New(env);
+    promoted.Set("transmitter", Wrap(env, environment->transmitter_constructor, &parts));
+    promoted.Set("cause", promotion.cause.error == 0 ? env.Null()
+                                                     : Napi::Value(ToObject(env, promotion.cause)));
+    return promoted;
   }
 
   // Queues the close_notify, unless OpenSSL has sent one or a fatal alert.
@@ -293,21 +309,34 @@ Napi::Value ReadCachedBytes(const Napi::CallbackInfo& info) {
   return Napi::Boolean::New(info.Env(), ReadCached(fd, offset, bytes.Data(), bytes.ByteLength()));
 }
 
-// limitRecords(count): for tests, see RecordStream.
-void LimitRecords(const Napi::CallbackInfo& info) {
-  RecordStream::LimitRecords(static_cast<uint64_t>(info[0].As<Napi::Number>().Int64Value()));
+// senders(): what the sender threads of the process have used and have to do.
+Napi::Value Senders(const Napi::CallbackInfo& info) {
+  const Sender::Usage usage = Sender::TotalUsage();
+  Napi::Object senders = Napi::Object::New(info.Env());
+  senders.Set("threads", static_cast<double>(usage.threads));
+  senders.Set("cpuSeconds", usage.cpu_seconds);
+  senders.Set("waiting", static_cast<double>(usage.waiting));
+  return senders;
 }
 
-// closings(): for tests, see RecordStream::Closed.
+#ifdef FASTIFY_KTLS_TESTS
+// limitRecords(count): after how many records a key counts as used up.
+void LimitRecords(const Napi::CallbackInfo& info) {
+  record_limit = static_cast<uint64_t>(info[0].As<Napi::Number>().Int64Value());
+}
+
+// closings(): for tests, see KernelRecords::Closed.
 Napi::Value Closings(const Napi::CallbackInfo& info) {
   Napi::Object closings = Napi::Object::New(info.Env());
   for (const auto& [name, balance] :
-       {std::make_pair("unknown", RecordStream::kUnknown),
-        std::make_pair("exact", RecordStream::kExact), std::make_pair("owed", RecordStream::kOwed),
-        std::make_pair("less", RecordStream::kLess), std::make_pair("more", RecordStream::kMore)})
-    closings.Set(name, static_cast<double>(RecordStream::Closed(balance)));
+       {std::make_pair("unknown", KernelRecords::kUnknown),
+        std::make_pair("exact", KernelRecords::kExact),
+        std::make_pair("owed", KernelRecords::kOwed), std::make_pair("less", KernelRecords::kLess),
+        std::make_pair("more", KernelRecords::kMore)})
+    closings.Set(name, static_cast<double>(KernelRecords::Closed(balance)));
   return closings;
 }
+#endif
 
 // How long the end of the process waits for bytes that were reported as written.
 constexpr std::chrono::milliseconds kExitWait{1000};
@@ -352,8 +381,11 @@ Napi::Object Init(Napi::Env env, Napi::Object exports) {
   exports.Set("sizeOf", Napi::Function::New(env, SizeOf, "sizeOf"));
   exports.Set("isCached", Napi::Function::New(env, IsByteCached, "isCached"));
   exports.Set("readCached", Napi::Function::New(env, ReadCachedBytes, "readCached"));
+  exports.Set("senders", Napi::Function::New(env, Senders, "senders"));
+#ifdef FASTIFY_KTLS_TESTS
   exports.Set("limitRecords", Napi::Function::New(env, LimitRecords, "limitRecords"));
   exports.Set("closings", Napi::Function::New(env, Closings, "closings"));
+#endif
   return exports;
 }
 

@@ -2,7 +2,11 @@
 
 #include <cerrno>
 
+#include "kernel/kernel_tls.h"
 #include "openssl/discarding_bio.h"
+#include "records/kernel_records.h"
+#include "records/sealed_records.h"
+#include "records/sealing_gate.h"
 #include "transmit/sender.h"
 
 namespace fastify_ktls {
@@ -28,9 +32,35 @@ bool NothingInFlight(const Session& session, int fd) {
          BytesInTcp(fd) == static_cast<int64_t>(session.bytes);
 }
 
+// Bytes of secrets are wiped with what holds them, on every return.
+struct Keys {
+  TrafficKey present;
+  std::unique_ptr<KeySchedule> later;
+};
+
+bool Derive(const Session& session, int version, const CipherSpec& cipher, Keys* keys) {
+  bool derived;
+  if (version == TLS1_3_VERSION) {
+    keys->later = std::make_unique<KeySchedule>(session.ssl, session.secret, cipher);
+    derived = keys->later->Present(session.sequence, &keys->present);
+  } else {
+    derived = DeriveTls12(session.ssl, cipher, session.sequence, &keys->present);
+  }
+  // Node would take what is left of a failure for an error of its next read.
+  if (!derived) openssl.ERR_clear_error();
+  return derived;
+}
+
+// Null, and the call that failed: the kernel has taken no key.
+Outcome ChooseKernel(int fd, int version, const CipherSpec& cipher, const TrafficKey& key) {
+  if (const int error = AttachUlp(fd); error != 0) return {error, "setsockopt TCP_ULP"};
+  const int error = EnableTransmit(fd, CryptoInfo(version, cipher, key));
+  return {error, error == 0 ? nullptr : "setsockopt TLS_TX"};
+}
+
 }  // namespace
 
-Promotion Promote(Session* session, int fd, bool rekey,
+Promotion Promote(Session* session, int fd, Backends backends,
                   std::shared_ptr<TransmitListener> listener) {
   SSL* ssl = session->ssl;
   // After a HelloRequest the handshake counts as finished until the client answers.
@@ -42,54 +72,58 @@ Promotion Promote(Session* session, int fd, bool rekey,
     return Refuse("version-not-offloadable");
   const CipherSpec* cipher = FindCipher(ssl);
   if (cipher == nullptr) return Refuse("cipher-not-offloadable");
-  // The kernel would send 16 KiB records to a client that asked for smaller
-  // ones (RFC 6066 4).
+  // Ours would be records of 16 KiB for a client that asked for smaller ones (RFC 6066 4).
   if (openssl.SSL_SESSION_get_max_fragment_length(openssl.SSL_get_session(ssl)) != 0)
     return Refuse("max-fragment-length");
-  if (session->key_updated || (session->key_update_owed && !rekey)) return Refuse("key-updated");
+  const bool kernel = backends.kernel && (backends.rekey || !session->key_update_owed);
+  if (session->key_updated || (!kernel && !backends.threads)) return Refuse("key-updated");
   if (version == TLS1_3_VERSION && session->secret.size() == 0) return Refuse("not-captured");
   if (!NothingInFlight(*session, fd)) return Refuse("not-ready");
 
-  CryptoInfo info(version, *cipher);
-  std::unique_ptr<KeySchedule> keys;
-  if (version == TLS1_3_VERSION) keys.reset(new KeySchedule(ssl, session->secret, *cipher));
-  const bool derived = keys ? keys->Present(session->sequence, &info)
-                            : DeriveTls12(ssl, *cipher, session->sequence, &info);
-  if (!derived) {
-    // Node would take what is left of it for an error of the next read.
-    openssl.ERR_clear_error();
-    return Refuse("key-derivation");
-  }
-  if (!rekey) keys.reset();
+  Keys keys;
+  if (!Derive(*session, version, *cipher, &keys)) return Refuse("key-derivation");
 
   int error = 0;
   Sender* sender = Sender::Choose(&error);
   if (sender == nullptr) return Refuse("no-resources", error, "sender thread");
   std::unique_ptr<BIO, BioDeleter> bio(NewDiscardingBio());
   if (!bio) return Refuse("no-resources", -ENOMEM, "BIO_new");
+  std::unique_ptr<Sealer> sealer;
+  if (backends.threads) {
+    OpenSealingGate();
+    sealer = Sealer::New(version, *cipher, keys.present);
+    if (!sealer) openssl.ERR_clear_error();
+    if (!sealer && !kernel) return Refuse("cipher-refused");
+  }
   UniqueFd own(sys.duplicate(fd));
   if (!own) return Refuse("no-resources", -errno, "fcntl F_DUPFD_CLOEXEC");
-  error = AttachUlp(own.get());
-  // Also where the client has ended its side only.
-  if (error == -ENOTCONN) return Refuse("connection-closed");
-  if (error != 0) return Refuse("kernel-refused", error, "setsockopt TCP_ULP");
 
-  RecordStream::Start start = {version, cipher, session->sequence,
-                               static_cast<int64_t>(session->bytes), std::move(keys)};
-  const int socket = own.get();
-  auto queue = std::make_shared<TransmitQueue>(std::move(own), std::move(start), *sender,
-                                               std::move(listener));
-  if (error = EnableTransmit(socket, info); error != 0)
-    return Refuse("kernel-refused", error, "setsockopt TLS_TX");
+  Promotion promotion;
+  bool by_kernel = false;
+  if (kernel) {
+    promotion.cause = ChooseKernel(own.get(), version, *cipher, keys.present);
+    by_kernel = promotion.cause.error == 0;
+    // Also where the client has ended its side only.
+    if (promotion.cause.error == -ENOTCONN) return Refuse("connection-closed");
+    if (!by_kernel && !sealer)
+      return Refuse("kernel-refused", promotion.cause.error, promotion.cause.call);
+  }
 
-  // The kernel seals from here on: nothing below may fail.
+  // The records go on where OpenSSL stood: nothing below may fail.
+  RecordStart start = {version, cipher, session->sequence, static_cast<int64_t>(session->bytes),
+                       std::move(keys.later)};
+  if (by_kernel && !backends.rekey) start.keys.reset();
+  std::unique_ptr<RecordLayer> records;
+  if (by_kernel)
+    records = std::make_unique<KernelRecords>(std::move(own), std::move(start));
+  else
+    records = std::make_unique<SealedRecords>(std::move(own), std::move(start), std::move(sealer));
+  auto queue = std::make_shared<TransmitQueue>(std::move(records), *sender, std::move(listener));
   DiscardWrites(ssl, bio.release());
   openssl.SSL_set_options(ssl, SSL_OP_NO_RENEGOTIATION);
   session->secret.Clear();
   session->queue = queue;
   if (session->key_update_owed) queue->UpdateKey();
-
-  Promotion promotion;
   promotion.queue = std::move(queue);
   return promotion;
 }

@@ -1,5 +1,5 @@
-// Whether a connection may switch its transmit side to the kernel now, and the
-// switch.
+// Whether the transmit side of a connection may leave OpenSSL now, for which backend,
+// and the switch.
 #ifndef FASTIFY_KTLS_CONNECTION_PROMOTION_H_
 #define FASTIFY_KTLS_CONNECTION_PROMOTION_H_
 
@@ -9,17 +9,23 @@
 
 namespace fastify_ktls {
 
-struct Promotion {
-  std::shared_ptr<TransmitQueue> queue;  // null when refused
-  const char* refusal = nullptr;         // a reason of types/index.d.ts, or "not-ready"
-  Outcome cause;                         // the system call behind the refusal, if one was
+// What may seal a connection's records.
+struct Backends {
+  bool kernel;   // tried first
+  bool rekey;    // the kernel can change the key of TLS 1.3
+  bool threads;  // where the kernel is not to be used, or refuses
 };
 
-// `fd` is the connection's descriptor, from which the queue gets a duplicate.
-// `rekey`: whether the kernel can change the key of TLS 1.3; the secret is kept
-// for that alone. "not-ready" means that OpenSSL or libuv still has bytes to
-// write.
-Promotion Promote(Session* session, int fd, bool rekey, std::shared_ptr<TransmitListener> listener);
+struct Promotion {
+  std::shared_ptr<TransmitQueue> queue;  // null when refused
+  const char* refusal = nullptr;         // a FallbackReason of types/index.d.ts
+  Outcome cause;  // the system call behind the refusal, or behind that of the kernel
+};
+
+// `fd` is the connection's descriptor, from which the queue gets a duplicate. The
+// refusal "not-ready" means that OpenSSL or libuv still has bytes to write.
+Promotion Promote(Session* session, int fd, Backends backends,
+                  std::shared_ptr<TransmitListener> listener);
 
 }  // namespace fastify_ktls
 

@@ -18,27 +18,39 @@ constexpr int kSolTls = 282;
 constexpr int kTcpUlp = 31;
 constexpr int kTlsTx = 1;
 constexpr int kTlsSetRecordType = 1;
-constexpr int kTcpClose = 7;
-
-// TCP waits for a full segment before it sends; with more than this it has some to send.
-constexpr int kFewSegments = 4;
 
 // MSG_NOSIGNAL: a connection that the peer has reset is an error, not SIGPIPE.
 constexpr int kSendFlags = MSG_DONTWAIT | MSG_NOSIGNAL;
 
-// A connection that is over (reset, timed out) goes on answering with its last
-// figures; only its state tells.
-int64_t BytesAcknowledged(int fd) {
-  tcp_info info = {};
-  socklen_t length = sizeof(info);
-  if (sys.getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &length) != 0) return -errno;
-  if (length < offsetof(tcp_info, tcpi_bytes_acked) + sizeof(info.tcpi_bytes_acked))
-    return -EOPNOTSUPP;
-  if (info.tcpi_state == kTcpClose) return -ENOTCONN;
-  return static_cast<int64_t>(info.tcpi_bytes_acked);
+}  // namespace
+
+CryptoInfo::CryptoInfo(int version, const CipherSpec& cipher) {
+  const uint16_t header[2] = {static_cast<uint16_t>(version), cipher.kernel_id};
+  static_assert(sizeof(header) == kHeaderSize);
+  memcpy(bytes_.data(), header, sizeof(header));
+  bytes_.Resize(kHeaderSize + kNonceSize + cipher.key_size + kRecordSequenceSize);
 }
 
-}  // namespace
+CryptoInfo::CryptoInfo(int version, const CipherSpec& cipher, const TrafficKey& key)
+    : CryptoInfo(version, cipher) {
+  uint8_t* out = bytes_.data() + kHeaderSize;
+  memcpy(out, key.iv.data() + cipher.salt_size, cipher.iv_size);
+  out += cipher.iv_size;
+  memcpy(out, key.key.data(), cipher.key_size);
+  out += cipher.key_size;
+  memcpy(out, key.iv.data(), cipher.salt_size);
+  out += cipher.salt_size;
+  uint64_t sequence = key.sequence;
+  for (size_t i = kRecordSequenceSize; i-- > 0; sequence >>= 8)
+    out[i] = static_cast<uint8_t>(sequence);
+}
+
+uint64_t CryptoInfo::sequence() const {
+  uint64_t sequence = 0;
+  const uint8_t* in = bytes_.data() + bytes_.size() - kRecordSequenceSize;
+  for (size_t i = 0; i < kRecordSequenceSize; i++) sequence = sequence << 8 | in[i];
+  return sequence;
+}
 
 int AttachUlp(int fd) {
   return sys.setsockopt(fd, IPPROTO_TCP, kTcpUlp, "tls", sizeof("tls")) == 0 ? 0 : -errno;
@@ -46,15 +58,6 @@ int AttachUlp(int fd) {
 
 int EnableTransmit(int fd, const CryptoInfo& info) {
   return sys.setsockopt(fd, kSolTls, kTlsTx, info.data(), info.size()) == 0 ? 0 : -errno;
-}
-
-ssize_t SendData(int fd, const void* data, size_t length, bool more) {
-  iovec part = {const_cast<void*>(data), length};
-  msghdr message = {};
-  message.msg_iov = &part;
-  message.msg_iovlen = 1;
-  const ssize_t sent = sys.sendmsg(fd, &message, kSendFlags | (more ? MSG_MORE : 0));
-  return sent >= 0 ? sent : -errno;
 }
 
 int SendControlRecord(int fd, uint8_t type, const void* data, size_t length) {
@@ -71,39 +74,6 @@ int SendControlRecord(int fd, uint8_t type, const void* data, size_t length) {
   header->cmsg_len = CMSG_LEN(sizeof(type));
   memcpy(CMSG_DATA(header), &type, sizeof(type));
   return sys.sendmsg(fd, &message, kSendFlags) >= 0 ? 0 : -errno;
-}
-
-int64_t BytesInTcp(int fd) {
-  // Three calls that see three moments: an ACK in between moves bytes from one
-  // figure to the other, so the first must still stand after the second.
-  constexpr int kAttempts = 8;
-  int64_t acknowledged = BytesAcknowledged(fd);
-  for (int i = 0; i < kAttempts && acknowledged >= 0; i++) {
-    int queued = 0;
-    if (sys.unacknowledged(fd, &queued) != 0) return -errno;
-    const int64_t again = BytesAcknowledged(fd);
-    if (again == acknowledged) return acknowledged + queued;
-    acknowledged = again;
-  }
-  return acknowledged < 0 ? acknowledged : -EAGAIN;
-}
-
-void Push(int fd) {
-  int value = 0;
-  socklen_t length = sizeof(value);
-  if (sys.getsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &value, &length) != 0) return;
-  constexpr int kOn = 1;
-  sys.setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &kOn, sizeof(kOn));
-  if (value == 0) sys.setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &value, sizeof(value));
-}
-
-bool HoldsLittle(int fd) {
-  int held = 0;
-  int segment = 0;
-  socklen_t length = sizeof(segment);
-  return sys.unacknowledged(fd, &held) == 0 &&
-         sys.getsockopt(fd, IPPROTO_TCP, TCP_MAXSEG, &segment, &length) == 0 &&
-         held < kFewSegments * segment;
 }
 
 int64_t NextSequence(int fd, int version, const CipherSpec& cipher) {

@@ -5,6 +5,8 @@
 #ifndef FASTIFY_KTLS_KERNEL_KERNEL_TLS_H_
 #define FASTIFY_KTLS_KERNEL_KERNEL_TLS_H_
 
+#include <sys/socket.h>
+
 #include <cstddef>
 #include <cstdint>
 
@@ -12,9 +14,24 @@
 
 namespace fastify_ktls {
 
-// Record content types (RFC 8446 B.1).
-inline constexpr uint8_t kAlertRecord = 21;
-inline constexpr uint8_t kHandshakeRecord = 22;
+// The value of setsockopt(SOL_TLS, TLS_TX): struct tls12_crypto_info_*, whose
+// members are header (version, cipher), iv, key, salt, rec_seq, in this order.
+class CryptoInfo {
+ public:
+  // Without a key, to be filled by getsockopt(SOL_TLS, TLS_TX).
+  CryptoInfo(int version, const CipherSpec& cipher);
+  CryptoInfo(int version, const CipherSpec& cipher, const TrafficKey& key);
+
+  uint64_t sequence() const;
+
+  void* data() { return bytes_.data(); }
+  const void* data() const { return bytes_.data(); }
+  socklen_t size() const { return static_cast<socklen_t>(bytes_.size()); }
+
+ private:
+  static constexpr size_t kHeaderSize = 4;
+  SecretBytes<56> bytes_;
+};
 
 // Loads the ULP "tls" onto an established connection. ENOENT: no module.
 int AttachUlp(int fd);
@@ -23,24 +40,8 @@ int AttachUlp(int fd);
 // for each further key, on kernels that can rekey (EBUSY: this one cannot).
 int EnableTransmit(int fd, const CryptoInfo& info);
 
-// Sends application data; with `more` the record stays open for what follows.
-// May take less than `length`.
-ssize_t SendData(int fd, const void* data, size_t length, bool more);
-
 // Sends one record of another content type, whole or not at all.
 int SendControlRecord(int fd, uint8_t type, const void* data, size_t length);
-
-// Bytes that TCP has taken over for transmission since the connection was
-// accepted: acknowledged ones and those in its send queue. -ENOTCONN when the
-// connection is over, -EAGAIN when the figures would not stand still.
-int64_t BytesInTcp(int fd);
-
-// Has TCP send what it holds and waits to fill up (man 7 tcp, TCP_NODELAY: "an
-// explicit flush", even if corked). The connection's setting stays as it was.
-void Push(int fd);
-
-// Whether TCP holds so little that it may be waiting for more in place of sending.
-bool HoldsLittle(int fd);
 
 // The sequence number of the next record that the kernel will seal.
 int64_t NextSequence(int fd, int version, const CipherSpec& cipher);

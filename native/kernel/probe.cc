@@ -71,7 +71,7 @@ class LoopbackPair {
 }  // namespace
 
 ProbeResult Probe() {
-  static constexpr uint8_t kAnyBytes[32] = {};
+  const TrafficKey any_key;
   const Clock::time_point deadline = Clock::now() + kPatience;
   ProbeResult result;
   for (int version : {TLS1_2_VERSION, TLS1_3_VERSION}) {
@@ -88,8 +88,7 @@ ProbeResult Probe() {
         result.failed_errno = -error;
         return result;
       }
-      CryptoInfo info(version, kCiphers[i]);
-      info.Set(kAnyBytes, kAnyBytes, 0);
+      const CryptoInfo info(version, kCiphers[i], any_key);
       errors[i] = -EnableTransmit(pair.fd(), info);
       // Without the record sequence (ChaCha20 on some old kernels) nobody could
       // tell when a connection may be closed.

@@ -8,9 +8,9 @@
 namespace fastify_ktls {
 
 const CipherSpec kCiphers[kCipherCount] = {
-    {51, 16, 4, 8},   // TLS_CIPHER_AES_GCM_128
-    {52, 32, 4, 8},   // TLS_CIPHER_AES_GCM_256
-    {54, 32, 0, 12},  // TLS_CIPHER_CHACHA20_POLY1305
+    {51, "AES-128-GCM", 16, 4, 8},         // TLS_CIPHER_AES_GCM_128
+    {52, "AES-256-GCM", 32, 4, 8},         // TLS_CIPHER_AES_GCM_256
+    {54, "ChaCha20-Poly1305", 32, 0, 12},  // TLS_CIPHER_CHACHA20_POLY1305
 };
 
 namespace {
@@ -60,7 +60,7 @@ bool ExpandLabel(const std::string& digest, const TrafficSecret& secret, const c
 
 // The nonce of TLS 1.2 with GCM has an explicit half which must never repeat
 // under a key (RFC 5288 3). OpenSSL counts up from a random start and does not
-// tell it, so the kernel starts from another random one. With n records sealed
+// tell it, so the backend starts from another random one. With n records sealed
 // here and m there the two ranges meet with probability (n + m) / 2^64, which
 // is below the 2^-32 of NIST SP 800-38D 8 while n + m < 2^32.
 bool RandomExplicitNonce(const CipherSpec& cipher, uint8_t* nonce) {
@@ -91,56 +91,28 @@ size_t RecordOverhead(int version, const CipherSpec& cipher) {
   return kRecordHeaderSize + inner + kTagSize;
 }
 
-CryptoInfo::CryptoInfo(int version, const CipherSpec& cipher) : cipher_(cipher) {
-  const uint16_t header[2] = {static_cast<uint16_t>(version), cipher.kernel_id};
-  static_assert(sizeof(header) == kHeaderSize);
-  memcpy(bytes_.data(), header, sizeof(header));
-  bytes_.Resize(kHeaderSize + kNonceSize + cipher.key_size + kRecordSequenceSize);
-}
-
-void CryptoInfo::Set(const uint8_t* key, const uint8_t* nonce, uint64_t sequence) {
-  uint8_t* out = bytes_.data() + kHeaderSize;
-  memcpy(out, nonce + cipher_.salt_size, cipher_.iv_size);
-  out += cipher_.iv_size;
-  memcpy(out, key, cipher_.key_size);
-  out += cipher_.key_size;
-  memcpy(out, nonce, cipher_.salt_size);
-  out += cipher_.salt_size;
-  for (size_t i = kRecordSequenceSize; i-- > 0; sequence >>= 8)
-    out[i] = static_cast<uint8_t>(sequence);
-}
-
-uint64_t CryptoInfo::sequence() const {
-  uint64_t sequence = 0;
-  const uint8_t* in = bytes_.data() + bytes_.size() - kRecordSequenceSize;
-  for (size_t i = 0; i < kRecordSequenceSize; i++) sequence = sequence << 8 | in[i];
-  return sequence;
-}
-
 KeySchedule::KeySchedule(const SSL* ssl, const TrafficSecret& secret, const CipherSpec& cipher)
     : digest_(HandshakeDigest(ssl)), cipher_(cipher) {
   secret_.Assign(secret);
 }
 
-bool KeySchedule::Present(uint64_t sequence, CryptoInfo* info) const {
-  SecretBytes<32> key;
-  SecretBytes<kNonceSize> nonce;
-  if (!ExpandLabel(digest_, secret_, "key", key.data(), cipher_.key_size) ||
-      !ExpandLabel(digest_, secret_, "iv", nonce.data(), kNonceSize))
-    return false;
-  info->Set(key.data(), nonce.data(), sequence);
-  return true;
+bool KeySchedule::Present(uint64_t sequence, TrafficKey* key) const {
+  key->key.Resize(cipher_.key_size);
+  key->iv.Resize(kNonceSize);
+  key->sequence = sequence;
+  return ExpandLabel(digest_, secret_, "key", key->key.data(), cipher_.key_size) &&
+         ExpandLabel(digest_, secret_, "iv", key->iv.data(), kNonceSize);
 }
 
-bool KeySchedule::Next(CryptoInfo* info) {
+bool KeySchedule::Next(TrafficKey* key) {
   TrafficSecret next;
   if (!ExpandLabel(digest_, secret_, "traffic upd", next.data(), secret_.size())) return false;
   next.Resize(secret_.size());
   secret_.Assign(next);
-  return Present(0, info);
+  return Present(0, key);
 }
 
-bool DeriveTls12(const SSL* ssl, const CipherSpec& cipher, uint64_t sequence, CryptoInfo* info) {
+bool DeriveTls12(const SSL* ssl, const CipherSpec& cipher, uint64_t sequence, TrafficKey* key) {
   const std::string digest = HandshakeDigest(ssl);
   SecretBytes<SSL_MAX_MASTER_KEY_LENGTH> master;
   const size_t master_size = openssl.SSL_SESSION_get_master_key(openssl.SSL_get_session(ssl),
@@ -166,11 +138,12 @@ bool DeriveTls12(const SSL* ssl, const CipherSpec& cipher, uint64_t sequence, Cr
   if (!Derive("TLS1-PRF", parameters, block.data(), 2 * cipher.key_size + 2 * iv_size))
     return false;
 
-  SecretBytes<kNonceSize> nonce;
-  memcpy(nonce.data(), block.data() + 2 * cipher.key_size + iv_size, iv_size);
-  if (cipher.salt_size != 0 && !RandomExplicitNonce(cipher, nonce.data())) return false;
-  info->Set(block.data() + cipher.key_size, nonce.data(), sequence);
-  return true;
+  key->key.Resize(cipher.key_size);
+  key->iv.Resize(kNonceSize);
+  key->sequence = sequence;
+  memcpy(key->key.data(), block.data() + cipher.key_size, cipher.key_size);
+  memcpy(key->iv.data(), block.data() + 2 * cipher.key_size + iv_size, iv_size);
+  return cipher.salt_size == 0 || RandomExplicitNonce(cipher, key->iv.data());
 }
 
 }  // namespace fastify_ktls

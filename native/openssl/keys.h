@@ -1,9 +1,6 @@
-// From what a handshake agreed to what the kernel is told: key derivation and
-// the kernel's crypto_info, in types that wipe themselves.
+// From what a handshake agreed to a write key, in types that wipe themselves.
 #ifndef FASTIFY_KTLS_OPENSSL_KEYS_H_
 #define FASTIFY_KTLS_OPENSSL_KEYS_H_
-
-#include <sys/socket.h>
 
 #include <cstddef>
 #include <cstdint>
@@ -45,9 +42,10 @@ class SecretBytes {
 // A TLS 1.3 traffic secret is as long as the handshake digest: 32 or 48 bytes.
 using TrafficSecret = SecretBytes<48>;
 
-// One AEAD as the kernel sees it (include/uapi/linux/tls.h).
+// One AEAD as the kernel (include/uapi/linux/tls.h) and OpenSSL see it.
 struct CipherSpec {
   uint16_t kernel_id;
+  const char* name;
   size_t key_size;
   size_t salt_size;  // first bytes of the 12-byte nonce
   size_t iv_size;    // its other bytes; for TLS 1.2 with GCM the explicit part
@@ -70,24 +68,12 @@ const CipherSpec* FindCipher(const SSL* ssl);
 // content type, tag (RFC 5288 3, RFC 7905 2, RFC 8446 5.2).
 size_t RecordOverhead(int version, const CipherSpec& cipher);
 
-// The value of setsockopt(SOL_TLS, TLS_TX): struct tls12_crypto_info_*, whose
-// members are header (version, cipher), iv, key, salt, rec_seq, in this order.
-class CryptoInfo {
- public:
-  CryptoInfo(int version, const CipherSpec& cipher);
-
-  // `nonce` is the 12-byte static iv.
-  void Set(const uint8_t* key, const uint8_t* nonce, uint64_t sequence);
-  uint64_t sequence() const;
-
-  void* data() { return bytes_.data(); }
-  const void* data() const { return bytes_.data(); }
-  socklen_t size() const { return static_cast<socklen_t>(bytes_.size()); }
-
- private:
-  static constexpr size_t kHeaderSize = 4;
-  const CipherSpec& cipher_;
-  SecretBytes<56> bytes_;
+// What the next record is sealed with. `iv` is the 12-byte static iv; of TLS 1.2 with
+// GCM the salt and the first explicit nonce.
+struct TrafficKey {
+  SecretBytes<32> key;
+  SecretBytes<kNonceSize> iv;
+  uint64_t sequence = 0;
 };
 
 // The server's write keys of a TLS 1.3 connection, one after the other, from
@@ -97,9 +83,9 @@ class KeySchedule {
   KeySchedule(const SSL* ssl, const TrafficSecret& secret, const CipherSpec& cipher);
 
   // The present key (RFC 8446 7.3).
-  bool Present(uint64_t sequence, CryptoInfo* info) const;
+  bool Present(uint64_t sequence, TrafficKey* key) const;
   // Moves on to the next secret (RFC 8446 7.2); its key starts at sequence 0.
-  bool Next(CryptoInfo* info);
+  bool Next(TrafficKey* key);
 
  private:
   const std::string digest_;
@@ -109,7 +95,7 @@ class KeySchedule {
 
 // Derives the server's write key of a TLS 1.2 connection from its master
 // secret (RFC 5246 6.3). False when OpenSSL refuses.
-bool DeriveTls12(const SSL* ssl, const CipherSpec& cipher, uint64_t sequence, CryptoInfo* info);
+bool DeriveTls12(const SSL* ssl, const CipherSpec& cipher, uint64_t sequence, TrafficKey* key);
 
 }  // namespace fastify_ktls
 

@@ -9,6 +9,7 @@
 #include <openssl/core_names.h>
 #include <openssl/crypto.h>
 #include <openssl/err.h>
+#include <openssl/evp.h>
 #include <openssl/kdf.h>
 #include <openssl/params.h>
 #include <openssl/rand.h>
@@ -28,6 +29,13 @@ namespace fastify_ktls {
   V(BIO_up_ref)                           \
   V(CRYPTO_get_ex_new_index)              \
   V(ERR_clear_error)                      \
+  V(EVP_CIPHER_CTX_ctrl)                  \
+  V(EVP_CIPHER_CTX_free)                  \
+  V(EVP_CIPHER_CTX_new)                   \
+  V(EVP_CIPHER_fetch)                     \
+  V(EVP_EncryptFinal_ex)                  \
+  V(EVP_EncryptInit_ex)                   \
+  V(EVP_EncryptUpdate)                    \
   V(EVP_KDF_CTX_free)                     \
   V(EVP_KDF_CTX_new)                      \
   V(EVP_KDF_derive)                       \

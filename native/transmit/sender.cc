@@ -1,14 +1,15 @@
 #include "transmit/sender.h"
 
-#include <sched.h>
+#include <pthread.h>
 #include <sys/eventfd.h>
 
 #include <algorithm>
 #include <cerrno>
 #include <utility>
 
+#include "kernel/processors.h"
 #include "kernel/thread.h"
-#include "transmit/cold_readers.h"
+#include "transmit/blocking_pool.h"
 
 namespace fastify_ktls {
 
@@ -17,6 +18,7 @@ namespace {
 using Clock = std::chrono::steady_clock;
 using std::chrono::milliseconds;
 
+// One for each processor that this process has, up to this many.
 constexpr size_t kMaxThreads = 4;
 
 // The kernel has no event for "the TLS layer has handed its held-back record to
@@ -26,28 +28,46 @@ constexpr milliseconds kLastCheck{256};
 
 constexpr uint64_t kWakeId = 0;  // queue ids start at 1
 
-// One for each processor that this process may use, up to the limit.
-size_t WantedThreads() {
-  cpu_set_t processors;
-  if (sched_getaffinity(0, sizeof(processors), &processors) != 0) return kMaxThreads;
-  return std::min<size_t>(CPU_COUNT(&processors), kMaxThreads);
-}
-
 }  // namespace
 
+// Never destroyed: the threads may still run while the process exits.
+struct Sender::All {
+  std::mutex mutex;  // guards the next one
+  std::vector<Sender*> senders;
+};
+
+Sender::All& Sender::Everyone() {
+  static All* const all = new All();
+  return *all;
+}
+
 Sender* Sender::Choose(int* error) {
-  // Never destroyed: the threads may still run while the process exits.
-  static std::vector<Sender*>* const senders = new std::vector<Sender*>();
-  static std::mutex mutex;  // guards it
-  std::lock_guard<std::mutex> lock(mutex);
-  while (senders->size() < WantedThreads()) {
-    *error = Start(senders);
+  All& all = Everyone();
+  std::lock_guard<std::mutex> lock(all.mutex);
+  static const size_t wanted = std::min(Processors(), kMaxThreads);
+  while (all.senders.size() < wanted) {
+    *error = Start(&all.senders);
     if (*error != 0) break;
   }
   const auto fewest = std::min_element(
-      senders->begin(), senders->end(),
+      all.senders.begin(), all.senders.end(),
       [](const Sender* a, const Sender* b) { return a->connections_ < b->connections_; });
-  return fewest == senders->end() ? nullptr : *fewest;
+  return fewest == all.senders.end() ? nullptr : *fewest;
+}
+
+Sender::Usage Sender::TotalUsage() {
+  All& all = Everyone();
+  std::lock_guard<std::mutex> lock(all.mutex);
+  Usage usage;
+  usage.threads = all.senders.size();
+  for (const Sender* sender : all.senders) {
+    timespec used = {};
+    if (sender->has_clock_ && clock_gettime(sender->clock_, &used) == 0)
+      usage.cpu_seconds +=
+          static_cast<double>(used.tv_sec) + static_cast<double>(used.tv_nsec) / 1e9;
+    usage.waiting += sender->waiting_;
+  }
+  return usage;
 }
 
 int Sender::Start(std::vector<Sender*>* senders) {
@@ -77,9 +97,9 @@ void Sender::Take(std::shared_ptr<TransmitQueue> queue) {
 void Sender::Forget(TransmitQueue& queue) {
   // Node's descriptor may still be open, so closing ours would not end the
   // registration by itself (man 7 epoll, Q6).
-  if (queue.sender_state().registered)
-    sys.epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, queue.stream().fd(), nullptr);
-  queue.sender_state().registered = false;
+  if (queue.executor_state().registered)
+    sys.epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, queue.records().socket().fd(), nullptr);
+  queue.executor_state().registered = false;
 }
 
 void* Sender::Run(void* self) {
@@ -88,6 +108,11 @@ void* Sender::Run(void* self) {
 }
 
 void Sender::Loop() {
+  clockid_t clock;
+  if (pthread_getcpuclockid(pthread_self(), &clock) == 0) {
+    clock_ = clock;
+    has_clock_ = true;
+  }
   epoll_event events[64];
   for (;;) {
     const int count = epoll_wait(epoll_.get(), events, 64, Timeout());
@@ -104,6 +129,7 @@ void Sender::Loop() {
     for (size_t turns = ready_.size(); turns > 0; turns--) {
       const uint64_t id = ready_.front();
       ready_.pop_front();
+      waiting_ = ready_.size();
       Turn(id);
     }
   }
@@ -124,8 +150,8 @@ void Sender::TakeInbox() {
 
 void Sender::MakeReady(uint64_t id) {
   const auto found = queues_.find(id);
-  if (found == queues_.end() || found->second->sender_state().ready) return;
-  found->second->sender_state().ready = true;
+  if (found == queues_.end() || found->second->executor_state().ready) return;
+  found->second->executor_state().ready = true;
   ready_.push_back(id);
 }
 
@@ -152,36 +178,35 @@ void Sender::Turn(uint64_t id) {
   const std::shared_ptr<TransmitQueue> queue = found->second;
   const bool by_timer = ClearTimer(*queue);
   // Also of a queue that is a reader's now: it comes back.
-  queue->sender_state().ready = false;
-  if (!queue->OwnedBySender()) return Remove(id);
-  TransmitQueue::Progress progress = queue->WorkAsSender(kTurnBytes);
-  if (progress == TransmitQueue::Progress::kCold) {
-    if (!HasMoved(*queue, &queue->sender_state().lent_at) && !by_timer)
+  queue->executor_state().ready = false;
+  if (!queue->OwnedByExecutor()) return Remove(id);
+  TransmitQueue::Wait wait = queue->WorkAsExecutor(kTurnBytes);
+  if (wait == TransmitQueue::Wait::kDisk) {
+    if (!HasMoved(*queue, &queue->executor_state().cold_at) && !by_timer)
       return WaitForTimer(*queue, true);
-    if (ColdReaders::Instance().Take(queue)) return Remove(id);
+    if (Lend(queue)) return Remove(id);
     // Out of threads: better late than never.
-    progress = queue->WorkAsSender(kTurnBytes, true);
+    wait = queue->WorkAsExecutor(kTurnBytes, true);
   }
-  switch (progress) {
-    case TransmitQueue::Progress::kIdle:
-    case TransmitQueue::Progress::kClosed:
+  switch (wait) {
+    case TransmitQueue::Wait::kNothing:
       Remove(id);
       break;
-    case TransmitQueue::Progress::kTurnOver:
-    case TransmitQueue::Progress::kNeedsSender:
-    case TransmitQueue::Progress::kCold:
+    case TransmitQueue::Wait::kTurn:
+    case TransmitQueue::Wait::kDisk:
       MakeReady(id);
       break;
-    case TransmitQueue::Progress::kBlocked:
-      if (!HasMoved(*queue, &queue->sender_state().blocked_at) && queue->stream().IsWritable())
+    case TransmitQueue::Wait::kSocket:
+      if (!HasMoved(*queue, &queue->executor_state().blocked_at) &&
+          queue->records().socket().IsWritable())
         WaitForTimer(*queue, true);
       else
         WaitUntilWritable(*queue);
       break;
-    case TransmitQueue::Progress::kDraining:
+    case TransmitQueue::Wait::kDelivery:
       WaitForTimer(*queue, by_timer);
       break;
-    case TransmitQueue::Progress::kLingering:
+    case TransmitQueue::Wait::kClient:
       // Without watches the times alone tell.
       WaitForSocket(*queue, EPOLLIN);
       SetTimer(*queue, queue->lingering().next_look());
@@ -189,23 +214,32 @@ void Sender::Turn(uint64_t id) {
   }
 }
 
+// To a thread that may wait for the disk, for a turn. False when there is none.
+bool Sender::Lend(const std::shared_ptr<TransmitQueue>& queue) {
+  queue->Lend();
+  if (BlockingPool::Instance().Post([queue] { queue->WorkAsReader(kTurnBytes); })) return true;
+  queue->TakeBack();
+  return false;
+}
+
 // False when the queue stands where it stood the last time. The kernel out of memory
 // takes nothing, and still says that it would.
 bool Sender::HasMoved(TransmitQueue& queue, uint64_t* last) {
-  const uint64_t now = queue.stream().data_bytes() + queue.stream().file_bytes() + 1;
+  const uint64_t now = queue.records().progress() + 1;
   if (std::exchange(*last, now) == now) return false;
-  queue.sender_state().backoff = {};
+  queue.executor_state().backoff = {};
   return true;
 }
 
 // False when it is out of watches (user.max_user_watches) or memory.
 bool Sender::WaitForSocket(TransmitQueue& queue, uint32_t events) {
-  auto& state = queue.sender_state();
+  auto& state = queue.executor_state();
   epoll_event event = {};
   event.events = events | EPOLLONESHOT;
   event.data.u64 = queue.id();
   const int operation = state.registered ? EPOLL_CTL_MOD : EPOLL_CTL_ADD;
-  if (sys.epoll_ctl(epoll_.get(), operation, queue.stream().fd(), &event) != 0) return false;
+  if (sys.epoll_ctl(epoll_.get(), operation, queue.records().socket().fd(), &event) != 0)
+    return false;
   state.registered = true;
   return true;
 }
@@ -215,20 +249,20 @@ void Sender::WaitUntilWritable(TransmitQueue& queue) {
 }
 
 void Sender::WaitForTimer(TransmitQueue& queue, bool again) {
-  milliseconds& backoff = queue.sender_state().backoff;
+  milliseconds& backoff = queue.executor_state().backoff;
   backoff = again ? std::clamp(backoff * 2, kFirstCheck, kLastCheck) : kFirstCheck;
   SetTimer(queue, Clock::now() + backoff);
 }
 
 void Sender::SetTimer(TransmitQueue& queue, Clock::time_point time) {
   ClearTimer(queue);
-  queue.sender_state().timer = time;
+  queue.executor_state().timer = time;
   timers_.emplace(time, queue.id());
 }
 
 // Whether it was set.
 bool Sender::ClearTimer(TransmitQueue& queue) {
-  auto& timer = queue.sender_state().timer;
+  auto& timer = queue.executor_state().timer;
   if (!timer) return false;
   timers_.erase({*timer, queue.id()});
   timer.reset();

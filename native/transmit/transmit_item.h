@@ -4,34 +4,34 @@
 
 #include <cstdint>
 #include <memory>
+#include <vector>
 
-#include "kernel/syscalls.h"
+#include "transmit/body_source.h"
 
 namespace fastify_ktls {
 
-// One step of an operation. Data is borrowed from the caller until Own().
+// One step of an operation.
 struct TransmitItem {
-  enum class Kind { kData, kFile, kAlert, kKeyUpdate, kShutdown };
+  enum class Kind { kBody, kAlert, kKeyUpdate, kShutdown };
 
-  static TransmitItem Data(const uint8_t* bytes, uint64_t length);
-  static TransmitItem File(UniqueFd file, int64_t offset, uint64_t length);
-  static TransmitItem Alert(const uint8_t* bytes, uint64_t length);
+  explicit TransmitItem(Kind kind) : kind(kind) {}
+  static TransmitItem Body(std::unique_ptr<BodySource> source);
+  static TransmitItem Alert(const uint8_t* bytes, size_t length);
   static TransmitItem KeyUpdate();
   // `receiving`: the client has not sent all of its request.
   static TransmitItem Shutdown(bool receiving);
 
-  void Own();
+  bool HasBody() const { return kind == Kind::kBody && body->remaining() > 0; }
+  void Own() {
+    if (body) body->Own();
+  }
 
-  Kind kind = Kind::kShutdown;
+  Kind kind;
   bool more = false;     // the record may stay open for the next item
   bool settles = false;  // the last item of an operation
   bool receiving = false;
-  const uint8_t* bytes = nullptr;
-  std::unique_ptr<uint8_t[]> owned;
-  UniqueFd file;
-  int64_t offset = 0;
-  uint64_t remaining = 0;
-  int64_t cached_until = 0;  // what IsCached() has said of the file
+  std::unique_ptr<BodySource> body;
+  std::vector<uint8_t> alert;
 };
 
 }  // namespace fastify_ktls

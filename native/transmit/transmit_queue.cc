@@ -1,11 +1,9 @@
 #include "transmit/transmit_queue.h"
 
 #include <algorithm>
+#include <atomic>
 #include <cerrno>
-
-#include "kernel/page_cache.h"
-#include "transmit/cold_readers.h"
-#include "transmit/sender.h"
+#include <utility>
 
 namespace fastify_ktls {
 
@@ -13,29 +11,25 @@ namespace {
 
 std::atomic<uint64_t> next_id{1};
 
-// Not by this thread, unless the page cache has answered for the file.
-void CloseFile(TransmitItem* item) {
-  if (item->file && item->cached_until == 0) ColdReaders::Instance().Close(std::move(item->file));
-}
-
 }  // namespace
 
-TransmitQueue::TransmitQueue(UniqueFd socket, RecordStream::Start start, Sender& sender,
+TransmitQueue::TransmitQueue(std::unique_ptr<RecordLayer> records, Executor& executor,
                              std::shared_ptr<TransmitListener> listener)
     : id_(next_id++),
-      sender_(sender),
+      executor_(executor),
       listener_(std::move(listener)),
-      stream_(std::move(socket), std::move(start)) {
-  sender_.Join();
+      records_(std::move(records)) {
+  executor_.Join();
 }
 
 TransmitQueue::~TransmitQueue() {
-  if (stream_.fd() >= 0) sender_.Leave();
+  if (records_->socket().fd() >= 0) executor_.Leave();
 }
 
 bool TransmitQueue::Submit(std::vector<TransmitItem> items, Outcome* outcome) {
   for (size_t i = 0; i + 1 < items.size(); i++)
-    items[i].more = items[i].kind == TransmitItem::Kind::kData && items[i + 1].remaining > 0;
+    items[i].more = items[i].kind == TransmitItem::Kind::kBody && items[i].body->IsInMemory() &&
+                    items[i + 1].HasBody();
   items.back().settles = true;
   {
     std::lock_guard<std::mutex> lock(mutex_);
@@ -71,7 +65,7 @@ void TransmitQueue::UpdateKey() {
     std::lock_guard<std::mutex> lock(mutex_);
     // One answer does for all that ask meanwhile (RFC 8446 4.6.3).
     if (key_ != Key::kGood || aborted_ || failure_.error != 0) return;
-    due = stream_.can_update_key();
+    due = records_->CanUpdateKey();
     key_ = due ? Key::kDue : Key::kUsedUp;
     listener = listener_;
   }
@@ -109,34 +103,32 @@ void TransmitQueue::WorkUnasked() {
 
 // By the caller, who owns the queue. As Submit().
 bool TransmitQueue::WorkInline(Outcome* outcome) {
-  inline_settled_ = false;
-  const Progress progress = Work(UINT64_MAX, Owner::kCaller, false);
-  const bool settled = inline_settled_;
-  *outcome = inline_outcome_;
-  if (progress != Progress::kIdle && progress != Progress::kClosed) HandToSender();
-  return settled;
+  std::optional<Outcome> settled;
+  inline_outcome_ = &settled;
+  const Wait wait = Work(UINT64_MAX, false);
+  if (settled) *outcome = *settled;
+  if (wait != Wait::kNothing) HandToExecutor();
+  return settled.has_value();
 }
 
 bool TransmitQueue::Abort() {
   std::deque<TransmitItem> dropped;
-  bool sender_owns, reader_owns;
+  Owner owner;
   {
     std::lock_guard<std::mutex> lock(mutex_);
     if (aborted_) return true;
     aborted_ = true;
     dropped.swap(items_);
-    if (owner_ == Owner::kNobody) owner_ = Owner::kCaller;
-    sender_owns = owner_ == Owner::kSender;
-    reader_owns = owner_ == Owner::kReader;  // the sender gets it back
+    owner = owner_;
+    if (owner == Owner::kNobody) owner_ = Owner::kCaller;
   }
-  for (TransmitItem& item : dropped) CloseFile(&item);
-  if (sender_owns) {
-    sender_.Take(shared_from_this());
-    return false;
-  }
-  if (reader_owns) return false;
-  if (Work(UINT64_MAX, Owner::kCaller, false) == Progress::kClosed) return true;
-  HandToSender();
+  if (owner == Owner::kExecutor) executor_.Take(shared_from_this());
+  // From a reader the executor gets it back.
+  if (owner == Owner::kExecutor || owner == Owner::kReader) return false;
+  std::optional<Outcome> settled;
+  inline_outcome_ = &settled;
+  if (Work(UINT64_MAX, false) == Wait::kNothing) return true;
+  HandToExecutor();
   return false;
 }
 
@@ -150,33 +142,39 @@ std::shared_ptr<TransmitListener> TransmitQueue::Listener() {
   return aborted_ ? nullptr : listener_;
 }
 
-bool TransmitQueue::OwnedBySender() {
-  std::lock_guard<std::mutex> lock(mutex_);
-  return owner_ == Owner::kSender;
+TransmitQueue::Wait TransmitQueue::WorkAsExecutor(uint64_t budget, bool patient) {
+  inline_outcome_ = nullptr;
+  return Work(budget, patient);
 }
 
-TransmitQueue::Progress TransmitQueue::WorkAsSender(uint64_t budget, bool patient) {
-  return Work(budget, Owner::kSender, patient);
+bool TransmitQueue::OwnedByExecutor() {
+  std::lock_guard<std::mutex> lock(mutex_);
+  return owner_ == Owner::kExecutor;
 }
 
-void TransmitQueue::LendToReader() {
+void TransmitQueue::SetOwner(Owner owner) {
   std::lock_guard<std::mutex> lock(mutex_);
-  owner_ = Owner::kReader;
+  owner_ = owner;
 }
 
 void TransmitQueue::WorkAsReader(uint64_t budget) {
-  const Progress progress = Work(budget, Owner::kReader, true);
-  if (progress != Progress::kIdle && progress != Progress::kClosed) HandToSender();
+  if (records_->ReadsWhileSending()) {
+    // Idle now, the queue may be another's already.
+    if (WorkAsExecutor(budget, true) == Wait::kNothing) return;
+  } else {
+    current_->body->BringIn(std::min(current_->body->remaining(), budget));
+  }
+  HandToExecutor();
 }
 
-void TransmitQueue::HandToSender() {
+void TransmitQueue::HandToExecutor() {
   {
     std::lock_guard<std::mutex> lock(mutex_);
     if (current_) current_->Own();
     for (TransmitItem& item : items_) item.Own();
-    owner_ = Owner::kSender;
+    owner_ = Owner::kExecutor;
   }
-  sender_.Take(shared_from_this());
+  executor_.Take(shared_from_this());
 }
 
 TransmitQueue::Next TransmitQueue::TakeNext() {
@@ -189,11 +187,12 @@ TransmitQueue::Next TransmitQueue::TakeNext() {
   if (!control_ && KeyUpdateIsDue())
     control_ = std::make_unique<TransmitItem>(TransmitItem::KeyUpdate());
   // More data closes an open record first. An abort may have left none.
-  const bool held_up = stream_.may_be_open() && (current_ || !items_.empty());
+  const bool held_up = records_->NeedsData() && (current_ || !items_.empty());
   if (control_ && !held_up) return Next::kControl;
   if (!control_ && ending_) return Next::kEnd;
   if (!current_) {
     if (items_.empty()) {
+      if (records_->HasUnsent() && failure_.error == 0) return Next::kFlush;
       owner_ = Owner::kNobody;
       return Next::kNothing;
     }
@@ -207,77 +206,85 @@ TransmitQueue::Next TransmitQueue::TakeNext() {
 // mutex.
 bool TransmitQueue::KeyUpdateIsDue() const {
   if (key_ == Key::kGood || key_ == Key::kUsedUp || failure_.error != 0) return false;
-  if (ending_ || closing_ || shut_down_) return false;
+  if (ending_ || end_ != End::kOpen) return false;
   if (key_ == Key::kDueNow) return true;
-  if (!current_ && items_.empty()) return false;
-  const TransmitItem& next = current_ ? *current_ : items_.front();
-  return next.remaining > 0 && next.kind != TransmitItem::Kind::kAlert;
+  if (current_) return current_->HasBody();
+  return !items_.empty() && items_.front().HasBody();
 }
 
-TransmitQueue::Progress TransmitQueue::Work(uint64_t budget, Owner worker, bool patient) {
-  worker_ = worker;
+TransmitQueue::Wait TransmitQueue::Work(uint64_t budget, bool patient) {
   patient_ = patient;
   for (;;) {
-    Progress progress = Progress::kIdle;
+    Wait wait = Wait::kNothing;
     switch (TakeNext()) {
       case Next::kNothing:
-        return Progress::kIdle;
+        return Wait::kNothing;
       case Next::kEnd:
         return FinishAborted();
+      case Next::kFlush:
+        wait = Flush();
+        break;
       case Next::kControl:
-        progress = WorkRecord(&control_);
+        wait = WorkRecord(&control_);
         break;
       case Next::kItem:
-        progress = control_ ? CloseRecord() : WorkItem(current_.get(), &budget);
+        wait = control_ ? CloseRecord() : WorkItem(&budget);
         break;
     }
-    if (progress == Progress::kBlocked && ending_) {
-      if (!stream_.HasStalled()) return Progress::kDraining;
+    if (wait == Wait::kSocket && ending_) {
+      if (!records_->socket().HasStalled()) return Wait::kDelivery;
       control_.reset();
-      progress = Progress::kIdle;
+      wait = Wait::kNothing;
     }
-    if (stream_.KeyIsUsedUp()) UpdateKey();
-    if (progress != Progress::kIdle) return progress;
-    if (budget == 0) return Progress::kTurnOver;
+    if (records_->KeyIsUsedUp()) UpdateKey();
+    if (wait != Wait::kNothing) return wait;
+    if (budget == 0) return Wait::kTurn;
   }
 }
 
-// kIdle, as below: the item is done, or failed and gone.
-TransmitQueue::Progress TransmitQueue::WorkRecord(std::unique_ptr<TransmitItem>* item) {
+TransmitQueue::Wait TransmitQueue::Flush() {
+  const int error = records_->Flush();
+  if (error == -EAGAIN) return Wait::kSocket;
+  return error == 0 ? Wait::kNothing : Fail(error, "sendmsg");
+}
+
+// kNothing, as below: the item is done, or failed and gone.
+TransmitQueue::Wait TransmitQueue::WorkRecord(std::unique_ptr<TransmitItem>* item) {
   const bool is_key_update = (*item)->kind == TransmitItem::Kind::kKeyUpdate;
-  const bool lost = ending_ && (is_key_update || stream_.may_be_open());
-  if (closing_ || shut_down_ || lost) {
+  const bool lost = ending_ && (is_key_update || records_->NeedsData());
+  if (end_ != End::kOpen || lost) {
     item->reset();
-    return Progress::kIdle;
+    return Wait::kNothing;
   }
-  const int error = is_key_update
-                        ? stream_.AnnounceKeyUpdate()
-                        : stream_.SendRecord(kAlertRecord, (*item)->bytes, (*item)->remaining);
-  if (error == -EINTR) return Progress::kTurnOver;
-  if (error == -EAGAIN) return Progress::kBlocked;
-  closing_ = error == 0 && item == &current_;
+  Sent sent;
+  if (is_key_update) {
+    sent = records_->UpdateKey();
+  } else {
+    const std::vector<uint8_t>& alert = (*item)->alert;
+    sent = {records_->SendControl(kAlertRecord, alert.data(), alert.size()), "sendmsg"};
+  }
+  const auto error = static_cast<int>(sent.bytes);
+  if (error == -EINTR) return Wait::kTurn;
+  if (error == -EAGAIN) return Wait::kSocket;
+  if (error == 0 && item == &current_) end_ = End::kNotified;
   item->reset();
   if (error != 0) {
-    Fail(error, "sendmsg");
+    Fail(error, sent.call);
   } else if (is_key_update) {
-    ChangeKey();
+    KeyUpdated();
   } else {
     unreported_ = 0;  // an alert is owed with all that comes before it
   }
-  return Progress::kIdle;
+  return Wait::kNothing;
 }
 
-TransmitQueue::Progress TransmitQueue::CloseRecord() {
+TransmitQueue::Wait TransmitQueue::CloseRecord() {
   uint64_t budget = 1;
-  const Progress progress = WorkItem(current_.get(), &budget);
-  return budget == 0 ? Progress::kIdle : progress;
+  const Wait wait = WorkItem(&budget);
+  return budget == 0 ? Wait::kNothing : wait;
 }
 
-void TransmitQueue::ChangeKey() {
-  if (const int error = stream_.ChangeKey(); error != 0) {
-    Fail(error, "setsockopt TLS_TX");
-    return;
-  }
+void TransmitQueue::KeyUpdated() {
   {
     std::lock_guard<std::mutex> lock(mutex_);
     key_ = Key::kGood;
@@ -285,100 +292,78 @@ void TransmitQueue::ChangeKey() {
   if (const auto listener = Listener()) listener->OnKeyUpdated();
 }
 
-TransmitQueue::Progress TransmitQueue::WorkItem(TransmitItem* item, uint64_t* budget) {
-  switch (item->kind) {
-    case TransmitItem::Kind::kFile:
-      return SendFileRange(item, budget);
+TransmitQueue::Wait TransmitQueue::WorkItem(uint64_t* budget) {
+  switch (current_->kind) {
     case TransmitItem::Kind::kAlert:
       return WorkRecord(&current_);
     case TransmitItem::Kind::kShutdown:
       return ShutDown();
     default:
-      return SendSome(item, budget);
+      return SendBody(budget);
   }
 }
 
-TransmitQueue::Progress TransmitQueue::SendSome(TransmitItem* item, uint64_t* budget) {
-  while (item->remaining > 0) {
-    if (*budget == 0) return Progress::kTurnOver;
-    const ssize_t sent =
-        stream_.SendData(item->bytes, std::min(item->remaining, *budget), item->more && !control_);
-    if (sent == -EINTR) continue;
-    if (sent == -EAGAIN) return Progress::kBlocked;
-    if (sent < 0) return Fail(static_cast<int>(sent), "sendmsg");
-    item->bytes += sent;
-    if (!Took(item, static_cast<uint64_t>(sent), budget)) return Fail(-EPIPE, "sendmsg");
-  }
-  Finish();
-  return Progress::kIdle;
-}
-
-TransmitQueue::Progress TransmitQueue::SendFileRange(TransmitItem* item, uint64_t* budget) {
-  while (item->remaining > 0) {
-    if (*budget == 0) return Progress::kTurnOver;
-    const uint64_t length = std::min(item->remaining, *budget);
-    if (const Progress progress = MayReadFile(item, length); progress != Progress::kIdle)
-      return progress;
-    const ssize_t sent = stream_.SendFile(item->file.get(), item->offset, length);
-    if (sent == -EINTR) return Progress::kTurnOver;
-    if (sent == -EAGAIN) {
-      item->cached_until = 0;  // pages may go while the client is waited for
-      return Progress::kBlocked;
+TransmitQueue::Wait TransmitQueue::SendBody(uint64_t* budget) {
+  BodySource& body = *current_->body;
+  const bool more = current_->more;
+  while (body.remaining() > 0) {
+    if (*budget == 0) return Wait::kTurn;
+    uint64_t length = std::min(body.remaining(), *budget);
+    if (!patient_ && !body.IsInMemory()) {
+      if (inline_outcome_ != nullptr) return Wait::kTurn;
+      length = body.AtHand(length);
+      if (length == 0) return records_->socket().IsWritable() ? Wait::kDisk : Wait::kSocket;
     }
-    if (sent <= 0) return Fail(sent < 0 ? static_cast<int>(sent) : -ENODATA, "sendfile");
-    item->offset += sent;
-    if (!Took(item, static_cast<uint64_t>(sent), budget)) return Fail(-EPIPE, "sendfile");
+    const Sent sent = body.SendTo(*records_, length, more && !control_, patient_);
+    if (sent.bytes == -EINTR) {
+      if (body.IsInMemory()) continue;
+      return Wait::kTurn;
+    }
+    if (sent.bytes == -EAGAIN) {
+      body.Pause();
+      return sent.call == kReadCall ? Wait::kDisk : Wait::kSocket;
+    }
+    if (sent.bytes == 0) return Fail(-ENODATA, sent.call);
+    if (sent.bytes < 0) return Fail(static_cast<int>(sent.bytes), sent.call);
+    *budget -= static_cast<uint64_t>(sent.bytes);
+    unreported_ += static_cast<uint64_t>(sent.bytes);
+    if (body.remaining() > 0 && records_->IsOver()) return Fail(-EPIPE, sent.call);
   }
+  // Reported is what has left.
+  if (!more)
+    if (const Wait wait = Flush(); wait != Wait::kNothing || !current_) return wait;
   Finish();
-  return Progress::kIdle;
+  return Wait::kNothing;
 }
 
-// kIdle: sendfile, which waits for the disk, will not wait now, or may.
-TransmitQueue::Progress TransmitQueue::MayReadFile(TransmitItem* item, uint64_t length) {
-  const auto end = item->offset + static_cast<int64_t>(length);
-  if (patient_ || end <= item->cached_until) return Progress::kIdle;
-  if (worker_ == Owner::kCaller) return Progress::kNeedsSender;
-  if (!IsCached(item->file.get(), item->offset, length))
-    return stream_.IsWritable() ? Progress::kCold : Progress::kBlocked;
-  item->cached_until = end;
-  return Progress::kIdle;
-}
-
-TransmitQueue::Progress TransmitQueue::ShutDown() {
-  if (!stream_.IsInTcp(unreported_)) return Progress::kDraining;
-  if (sys.shutdown(stream_.fd(), SHUT_WR) != 0) return Fail(-errno, "shutdown");
-  shut_down_ = true;
+TransmitQueue::Wait TransmitQueue::ShutDown() {
+  if (const Wait wait = Flush(); wait != Wait::kNothing || !current_) return wait;
+  if (!records_->IsInTcp(unreported_)) return Wait::kDelivery;
+  if (sys.shutdown(records_->socket().fd(), SHUT_WR) != 0) return Fail(-errno, "shutdown");
+  end_ = End::kShutDown;
   if (current_->receiving) lingering_.ExpectMore();
   Finish();
-  return Progress::kIdle;
+  return Wait::kNothing;
 }
 
-TransmitQueue::Progress TransmitQueue::FinishAborted() {
-  if (current_) CloseFile(current_.get());
+TransmitQueue::Wait TransmitQueue::FinishAborted() {
   current_.reset();
-  if (!shut_down_ && !stream_.IsInTcp(unreported_) && !stream_.HasStalled())
-    return Progress::kDraining;
-  if (shut_down_ && lingering_.Continues(stream_.fd())) return Progress::kLingering;
-  sender_.Forget(*this);
-  sender_.Leave();
-  stream_.Close();
+  const bool shut_down = end_ == End::kShutDown;
+  if (!shut_down && !records_->IsInTcp(unreported_) && !records_->socket().HasStalled())
+    return Wait::kDelivery;
+  if (shut_down && lingering_.Continues(records_->socket().fd())) return Wait::kClient;
+  executor_.Forget(*this);
+  executor_.Leave();
+  records_->Close();
   std::shared_ptr<TransmitListener> listener;
   {
     std::lock_guard<std::mutex> lock(mutex_);
     // The caller who closes at once is told by Abort()'s return value.
-    if (worker_ != Owner::kCaller) listener = listener_;
+    if (inline_outcome_ == nullptr) listener = listener_;
     owner_ = Owner::kNobody;
   }
   if (listener) listener->OnClosed();
-  return Progress::kClosed;
-}
-
-// False when there is more to send, and nobody to send it to.
-bool TransmitQueue::Took(TransmitItem* item, uint64_t bytes, uint64_t* budget) {
-  item->remaining -= bytes;
-  *budget -= bytes;
-  unreported_ += bytes;
-  return item->remaining == 0 || !stream_.IsOver();
+  return Wait::kNothing;
 }
 
 void TransmitQueue::Finish() {
@@ -388,9 +373,8 @@ void TransmitQueue::Finish() {
   if (settles) Settle({});
 }
 
-// Everything that waits fails with it, in one outcome. kIdle: the item is gone.
-TransmitQueue::Progress TransmitQueue::Fail(int error, const char* call) {
-  if (current_) CloseFile(current_.get());
+// Everything that waits fails with it, in one outcome. kNothing: the item is gone.
+TransmitQueue::Wait TransmitQueue::Fail(int error, const char* call) {
   current_.reset();
   control_.reset();
   std::deque<TransmitItem> dropped, dropped_controls;
@@ -400,15 +384,13 @@ TransmitQueue::Progress TransmitQueue::Fail(int error, const char* call) {
     dropped.swap(items_);
     dropped_controls.swap(controls_);
   }
-  for (TransmitItem& item : dropped) CloseFile(&item);
   Settle({error, call});
-  return Progress::kIdle;
+  return Wait::kNothing;
 }
 
 void TransmitQueue::Settle(Outcome outcome) {
-  if (worker_ == Owner::kCaller) {
-    inline_settled_ = true;
-    inline_outcome_ = outcome;
+  if (inline_outcome_ != nullptr) {
+    *inline_outcome_ = outcome;
   } else if (const auto listener = Listener()) {
     listener->OnSettled(outcome);
   }

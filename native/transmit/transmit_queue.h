@@ -2,9 +2,9 @@
 // ranges and the shutdown, on a file descriptor of its own. Control records and
 // changes of the key go between its records, before all that waits.
 //
-// One party at a time works the queue off: the caller's thread, which tries at
-// once what needs no waiting; its sender; or, lent by that, a thread that may wait
-// for the disk. The others only append. Nothing here knows JavaScript.
+// One party at a time works the queue off: the caller's thread, which tries at once
+// what needs no waiting, or its executor, which has what needs a disk done by a thread
+// that may wait. The others only append. Nothing here knows JavaScript.
 #ifndef FASTIFY_KTLS_TRANSMIT_TRANSMIT_QUEUE_H_
 #define FASTIFY_KTLS_TRANSMIT_TRANSMIT_QUEUE_H_
 
@@ -16,13 +16,12 @@
 #include <optional>
 #include <vector>
 
-#include "records/record_stream.h"
+#include "records/record_layer.h"
+#include "transmit/executor.h"
 #include "transmit/lingering.h"
 #include "transmit/transmit_item.h"
 
 namespace fastify_ktls {
-
-class Sender;
 
 // What one connection may send before the next one has its turn. A quarter of it
 // costs a file of 10 MB 2% more instructions (npm run bench).
@@ -57,23 +56,22 @@ class TransmitListener {
 
 class TransmitQueue : public std::enable_shared_from_this<TransmitQueue> {
  public:
-  enum class Progress {
-    kIdle,       // nothing left to do
-    kTurnOver,   // the budget is used up
-    kBlocked,    // the socket takes no more now
-    kDraining,   // sealed bytes still wait in the TLS layer
-    kLingering,  // all is sent, and the client may not have it yet
-    kNeedsSender,
-    kCold,  // the file has to be waited for
-    kClosed,
+  // What a queue that was worked off waits for.
+  enum class Wait {
+    kNothing,   // all is done, or the queue is closed
+    kTurn,      // its next turn
+    kSocket,    // room in TCP
+    kDisk,      // the file's next bytes
+    kDelivery,  // sealed bytes that wait in the TLS layer
+    kClient,    // all is sent, and the client may not have it yet
   };
 
-  TransmitQueue(UniqueFd socket, RecordStream::Start start, Sender& sender,
+  TransmitQueue(std::unique_ptr<RecordLayer> records, Executor& executor,
                 std::shared_ptr<TransmitListener> listener);
   ~TransmitQueue();
 
   uint64_t id() const { return id_; }
-  const RecordStream& stream() const { return stream_; }
+  const RecordLayer& records() const { return *records_; }
 
   // --- The connection's own thread ---
 
@@ -95,7 +93,7 @@ class TransmitQueue : public std::enable_shared_from_this<TransmitQueue> {
   // OpenSSL has sealed application data, which nobody sends.
   void Bypass();
 
-  // Drops all that the kernel has not taken yet and closes the descriptor as
+  // Drops all that the record layer has not taken yet and closes the descriptor as
   // soon as nothing that was reported written can be cut off. True when it is
   // closed already; else the listener hears of it.
   bool Abort();
@@ -103,62 +101,65 @@ class TransmitQueue : public std::enable_shared_from_this<TransmitQueue> {
   // The listener hears nothing any more.
   void Detach();
 
-  // --- Its sender ---
+  // --- Its executor ---
 
-  // False when the queue is not the sender's any more.
-  bool OwnedBySender();
   // Works off at most `budget` bytes. Where `patient`, it waits for the disk.
-  Progress WorkAsSender(uint64_t budget, bool patient = false);
-  // The next to work is a reader.
-  void LendToReader();
+  Wait WorkAsExecutor(uint64_t budget, bool patient = false);
+  // False when the queue is not the executor's any more.
+  bool OwnedByExecutor();
+  // The next to work is a reader; or the executor after all.
+  void Lend() { SetOwner(Owner::kReader); }
+  void TakeBack() { SetOwner(Owner::kExecutor); }
 
-  // --- A reader (cold_readers.h) ---
+  // --- A thread that may wait for the disk ---
 
-  // Works off at most `budget` bytes, and gives the queue back.
+  // Works off at most `budget` bytes, or only brings them in; gives the queue back.
   void WorkAsReader(uint64_t budget);
 
-  // The sender's own notes.
-  struct SenderState {
+  // The executor's own notes.
+  struct ExecutorState {
     bool ready = false;
     bool registered = false;
     std::chrono::milliseconds backoff{0};
     uint64_t blocked_at = 0;  // see Sender::HasMoved()
-    uint64_t lent_at = 0;
+    uint64_t cold_at = 0;
     std::optional<std::chrono::steady_clock::time_point> timer;
   };
-  SenderState& sender_state() { return sender_state_; }
-  // While WorkAsSender() has given kLingering.
+  ExecutorState& executor_state() { return executor_state_; }
+  // While WorkAsExecutor() has given kClient.
   const Lingering& lingering() const { return lingering_; }
 
  private:
-  enum class Owner { kNobody, kCaller, kSender, kReader };
+  enum class Owner { kNobody, kCaller, kExecutor, kReader };
   // Of the transmit key: it is to be changed before the next data; now; it cannot be.
   enum class Key { kGood, kDue, kDueNow, kUsedUp };
-  enum class Next { kNothing, kControl, kItem, kEnd };
+  // Of the sending side: close_notify is sent, after which no record may follow
+  // (RFC 8446 6.1); the FIN too.
+  enum class End { kOpen, kNotified, kShutDown };
+  enum class Next { kNothing, kFlush, kControl, kItem, kEnd };
 
-  Progress Work(uint64_t budget, Owner worker, bool patient);
+  void SetOwner(Owner owner);
+  Wait Work(uint64_t budget, bool patient);
   bool WorkInline(Outcome* outcome);
   void WorkUnasked();
   Next TakeNext();
-  Progress WorkRecord(std::unique_ptr<TransmitItem>* item);
-  Progress CloseRecord();
+  Wait Flush();
+  Wait WorkRecord(std::unique_ptr<TransmitItem>* item);
+  Wait CloseRecord();
   bool KeyUpdateIsDue() const;
-  Progress WorkItem(TransmitItem* item, uint64_t* budget);
-  Progress SendSome(TransmitItem* item, uint64_t* budget);
-  Progress SendFileRange(TransmitItem* item, uint64_t* budget);
-  Progress MayReadFile(TransmitItem* item, uint64_t length);
-  Progress ShutDown();
-  Progress FinishAborted();
-  void ChangeKey();
-  bool Took(TransmitItem* item, uint64_t bytes, uint64_t* budget);
+  Wait WorkItem(uint64_t* budget);
+  Wait SendBody(uint64_t* budget);
+  Wait ShutDown();
+  Wait FinishAborted();
+  void KeyUpdated();
   void Finish();
-  Progress Fail(int error, const char* call);
+  Wait Fail(int error, const char* call);
   void Settle(Outcome outcome);
   std::shared_ptr<TransmitListener> Listener();
-  void HandToSender();
+  void HandToExecutor();
 
   const uint64_t id_;
-  Sender& sender_;
+  Executor& executor_;
 
   std::mutex mutex_;  // guards the next seven
   std::deque<TransmitItem> items_;
@@ -169,20 +170,18 @@ class TransmitQueue : public std::enable_shared_from_this<TransmitQueue> {
   Outcome failure_;
   std::shared_ptr<TransmitListener> listener_;
 
-  // Touched by the owner alone, but for the stream's counters.
-  RecordStream stream_;
+  // Touched by the owner alone, but for the records' counters.
+  const std::unique_ptr<RecordLayer> records_;
   std::unique_ptr<TransmitItem> current_;
   std::unique_ptr<TransmitItem> control_;
   bool ending_ = false;      // aborted_, as the owner has seen it
   uint64_t unreported_ = 0;  // bytes taken of an operation that has not ended
-  bool closing_ = false;     // close_notify is sent: no record may follow (RFC 8446 6.1)
-  bool shut_down_ = false;
+  End end_ = End::kOpen;
   Lingering lingering_;
-  Owner worker_ = Owner::kNobody;  // who is at work, or was last
   bool patient_ = false;
-  bool inline_settled_ = false;
-  Outcome inline_outcome_;
-  SenderState sender_state_;
+  // Where the caller is at work, its operation's outcome goes here.
+  std::optional<Outcome>* inline_outcome_ = nullptr;
+  ExecutorState executor_state_;
 };
 
 }  // namespace fastify_ktls

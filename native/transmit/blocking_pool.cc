@@ -1,4 +1,7 @@
-#include "transmit/cold_readers.h"
+#include "transmit/blocking_pool.h"
+
+#include <memory>
+#include <utility>
 
 #include "kernel/thread.h"
 
@@ -11,44 +14,42 @@ constexpr int kMaxThreads = 16;
 
 }  // namespace
 
-ColdReaders& ColdReaders::Instance() {
+BlockingPool& BlockingPool::Instance() {
   // Never destroyed: its threads may still run while the process exits.
-  static ColdReaders* const readers = new ColdReaders();
-  return *readers;
+  static BlockingPool* const pool = new BlockingPool();
+  return *pool;
 }
 
 // Whether there are any, once there was a try to have one more where all are at work.
-bool ColdReaders::HasThreads() {
+bool BlockingPool::HasThreads() {
   if (tasks_.size() >= idle_ && threads_ < kMaxThreads &&
       StartThread("ktls-reader", Run, this) == 0)
     threads_++;
   return threads_ > 0;
 }
 
-bool ColdReaders::Take(const std::shared_ptr<TransmitQueue>& queue) {
+bool BlockingPool::Post(std::function<void()> task) {
   std::lock_guard<std::mutex> lock(mutex_);
   if (!HasThreads()) return false;
-  queue->LendToReader();
-  tasks_.push_back({queue, UniqueFd()});
+  tasks_.push_back(std::move(task));
   wake_.notify_one();
   return true;
 }
 
-void ColdReaders::Close(UniqueFd file) {
-  std::lock_guard<std::mutex> lock(mutex_);
-  if (!HasThreads()) return;
-  tasks_.push_back({nullptr, std::move(file)});
-  wake_.notify_one();
+void BlockingPool::Close(UniqueFd file) {
+  // A task is copied about, a descriptor has one owner.
+  auto shared = std::make_shared<UniqueFd>(std::move(file));
+  Post([shared] { shared->Reset(); });
 }
 
-void* ColdReaders::Run(void* self) {
-  static_cast<ColdReaders*>(self)->Loop();
+void* BlockingPool::Run(void* self) {
+  static_cast<BlockingPool*>(self)->Loop();
   return nullptr;
 }
 
-void ColdReaders::Loop() {
+void BlockingPool::Loop() {
   for (;;) {
-    Task task;
+    std::function<void()> task;
     {
       std::unique_lock<std::mutex> lock(mutex_);
       idle_++;
@@ -57,7 +58,7 @@ void ColdReaders::Loop() {
       task = std::move(tasks_.front());
       tasks_.pop_front();
     }
-    if (task.queue) task.queue->WorkAsReader(kTurnBytes);
+    task();
   }
 }
 

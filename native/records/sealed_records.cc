@@ -1,0 +1,176 @@
+#include "records/sealed_records.h"
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+
+#include "records/sealing_gate.h"
+
+namespace fastify_ktls {
+
+namespace {
+
+// Sealed in one go: 256 KiB, which stay in a processor's second-level cache.
+constexpr size_t kMaxBatch = 16;
+
+// Header, explicit nonce, plaintext, inner content type, tag: never more than this.
+constexpr size_t kMaxRecord = kRecordHeaderSize + 8 + kMaxPlaintext + 1 + kTagSize;
+
+// Where records are made. It belongs to the thread, so that connections cost none.
+uint8_t* Scratch() {
+  static thread_local const std::unique_ptr<uint8_t[]> scratch(new uint8_t[kMaxBatch * kMaxRecord]);
+  return scratch.get();
+}
+
+}  // namespace
+
+SealedRecords::SealedRecords(UniqueFd socket, RecordStart start, std::unique_ptr<Sealer> sealer)
+    : RecordLayer(std::move(socket)), start_(std::move(start)), sealer_(std::move(sealer)) {}
+
+void SealedRecords::Close() {
+  socket_.Close();
+  start_.keys.reset();
+  sealer_.reset();
+  unsent_ = {};
+}
+
+size_t SealedRecords::RecordSize(size_t plaintext) const {
+  return sealer_->head_size() + plaintext + sealer_->tail_size();
+}
+
+// How many records to seal now: no more than TCP has room for, but for one.
+size_t SealedRecords::Records(size_t length) {
+  const size_t wanted = std::min((length + kMaxPlaintext - 1) / kMaxPlaintext, batch_);
+  if (wanted <= 1) return 1;
+  return std::clamp(socket_.Room() / kMaxPlaintext, size_t{1}, wanted);
+}
+
+void SealedRecords::Keep(const uint8_t* records, size_t size) {
+  unsent_.insert(unsent_.end(), records, records + size);
+}
+
+// Gives TCP what is unsent, then the records; keeps what it does not take.
+Sent SealedRecords::Deliver(uint8_t* records, size_t size) {
+  iovec parts[2] = {{unsent_.data(), unsent_.size()}, {records, size}};
+  const bool both = !unsent_.empty();
+  const ssize_t sent = both ? socket_.Send(parts, 2, 0) : socket_.Send(parts + 1, 1, 0);
+  if (sent < 0 && sent != -EAGAIN && sent != -EINTR) return {sent, "sendmsg"};
+  const size_t taken = sent > 0 ? static_cast<size_t>(sent) : 0;
+  sent_bytes_ += taken;
+  blocked_ = taken < unsent_.size() + size;
+  if (!blocked_) {
+    unsent_ = {};
+    batch_ = std::min(batch_ * 2, kMaxBatch);
+    return {0, nullptr};
+  }
+  batch_ = 1;
+  const size_t old = std::min(taken, unsent_.size());
+  unsent_.erase(unsent_.begin(), unsent_.begin() + static_cast<ptrdiff_t>(old));
+  Keep(records + (taken - old), size - (taken - old));
+  return {0, nullptr};
+}
+
+int SealedRecords::Flush() {
+  while (!unsent_.empty()) {
+    const iovec part = {unsent_.data(), unsent_.size()};
+    const ssize_t sent = socket_.Send(&part, 1, 0);
+    if (sent == -EINTR) continue;
+    if (sent < 0) {
+      blocked_ = true;
+      return static_cast<int>(sent);
+    }
+    sent_bytes_ += static_cast<size_t>(sent);
+    unsent_.erase(unsent_.begin(), unsent_.begin() + sent);
+  }
+  unsent_ = {};
+  blocked_ = false;
+  return 0;
+}
+
+// Data that more follows on waits to go out with it, in one system call.
+Sent SealedRecords::SendData(const uint8_t* data, size_t length, bool more) {
+  if (blocked_)
+    if (const int error = Flush(); error != 0) return {error, "sendmsg"};
+  const size_t count = Records(length);
+  length = std::min(length, count * kMaxPlaintext);
+  uint8_t* const scratch = Scratch();
+  uint8_t* end = scratch;
+  const SealingPass pass;
+  if (!pass) return {-ECANCELED, "seal"};
+  for (size_t done = 0; done < length;) {
+    const size_t plaintext = std::min(length - done, kMaxPlaintext);
+    memcpy(end + sealer_->head_size(), data + done, plaintext);
+    const size_t size = sealer_->Seal(end, kDataRecord, plaintext);
+    if (size == 0) return {-EIO, "seal"};
+    end += size;
+    done += plaintext;
+  }
+  const auto size = static_cast<size_t>(end - scratch);
+  if (more && size <= kMaxRecord) {
+    Keep(scratch, size);
+  } else if (const Sent sent = Deliver(scratch, size); sent.bytes < 0) {
+    return sent;
+  }
+  data_bytes_.fetch_add(length, std::memory_order_relaxed);
+  return {static_cast<ssize_t>(length), "sendmsg"};
+}
+
+Sent SealedRecords::SendFile(int file, int64_t offset, size_t length, bool patient) {
+  if (blocked_)
+    if (const int error = Flush(); error != 0) return {error, "sendmsg"};
+  const size_t count = Records(length);
+  length = std::min(length, count * kMaxPlaintext);
+  // The file is read to where its records are sealed: one slot a record.
+  const size_t slot = RecordSize(kMaxPlaintext);
+  uint8_t* const scratch = Scratch();
+  iovec parts[kMaxBatch];
+  for (size_t i = 0; i < count; i++)
+    parts[i] = {scratch + i * slot + sealer_->head_size(),
+                std::min(length - i * kMaxPlaintext, kMaxPlaintext)};
+  const ssize_t got =
+      sys.preadv2(file, parts, static_cast<int>(count), offset, patient ? 0 : RWF_NOWAIT);
+  if (got <= 0) return {got < 0 ? -errno : 0, kReadCall};
+  length = static_cast<size_t>(got);
+  const SealingPass pass;
+  if (!pass) return {-ECANCELED, "seal"};
+  size_t size = 0;
+  for (size_t done = 0; done < length; done += kMaxPlaintext) {
+    const size_t sealed =
+        sealer_->Seal(scratch + size, kDataRecord, std::min(length - done, kMaxPlaintext));
+    if (sealed == 0) return {-EIO, "seal"};
+    size += sealed;
+  }
+  if (const Sent sent = Deliver(scratch, size); sent.bytes < 0) return sent;
+  file_bytes_.fetch_add(length, std::memory_order_relaxed);
+  return {got, kReadCall};
+}
+
+int SealedRecords::SendControl(uint8_t type, const uint8_t* data, size_t length) {
+  if (blocked_)
+    if (const int error = Flush(); error != 0) return error;
+  uint8_t* const scratch = Scratch();
+  memcpy(scratch + sealer_->head_size(), data, length);
+  const SealingPass pass;
+  if (!pass) return -ECANCELED;
+  const size_t size = sealer_->Seal(scratch, type, length);
+  if (size == 0) return -EIO;
+  return static_cast<int>(Deliver(scratch, size).bytes);
+}
+
+Sent SealedRecords::UpdateKey() {
+  if (const int error = SendControl(kHandshakeRecord, kKeyUpdate, sizeof(kKeyUpdate)); error != 0)
+    return {error, "sendmsg"};
+  const SealingPass pass;
+  TrafficKey key;
+  if (!pass || !start_.keys->Next(&key) || !sealer_->SetKey(key)) return {-EIO, "seal"};
+  return {0, nullptr};
+}
+
+bool SealedRecords::KeyIsUsedUp() {
+  return HasRecordLimit(*start_.cipher) && sealer_->sequence() >= record_limit;
+}
+
+// What was reported as written has left; the rest may go with the connection.
+bool SealedRecords::IsInTcp(uint64_t not_owed) { return not_owed > 0 || Flush() != -EAGAIN; }
+
+}  // namespace fastify_ktls
