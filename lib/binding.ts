@@ -14,7 +14,7 @@ export interface FileRange {
   readonly length: number
 }
 
-/** The transmit side of a promoted connection (native/transmit_queue.h). */
+/** The transmit side of a promoted connection (native/transmit/transmit_queue.h). */
 export interface Transmitter {
   readonly backend: Backend
   readonly dataBytes: number
@@ -23,7 +23,7 @@ export interface Transmitter {
   send (parts: ReadonlyArray<Uint8Array | FileRange>): boolean | Failure
   /**
    * Ends the sending side once all is in TCP. Results as of `send`. `receiving`: the client has not sent all of
-   * its request, and is let finish (native/lingering.h).
+   * its request, and is let finish (native/transmit/lingering.h).
    */
   shutdown (receiving: boolean): boolean | Failure
   /** Changes the transmit key if that is due: by itself it changes with the next data. */
@@ -35,7 +35,7 @@ export interface Transmitter {
   unref (): void
 }
 
-/** One server-side SSL object (native/session.h). */
+/** One server-side SSL object (native/connection/session.h). */
 export interface Session {
   matches (finished: Uint8Array): boolean
   /** Gives the transmit side to the first backend that may and can have it. `onEvent` hears what happens to the transmitter. */
@@ -63,7 +63,7 @@ export interface Refusal extends Failure {
 }
 
 export interface Probe extends Failure {
-  /** errno of TLS_TX by cipher, in the order of native/keys.h; 0: taken. */
+  /** errno of TLS_TX by cipher, in the order of native/openssl/keys.h; 0: taken. */
   readonly tls12: readonly number[]
   readonly tls13: readonly number[]
   /** Whether the kernel takes a second key, which only TLS 1.3 has use for. */
@@ -71,7 +71,7 @@ export interface Probe extends Failure {
 }
 
 /**
- * What happens to a transmitter later (native/transmit_queue.h, TransmitListener). 'settled': the operation that was
+ * What happens to a transmitter later (native/transmit/transmit_queue.h, TransmitListener). 'settled': the operation that was
  * left pending has ended, or the transmitter has failed. 'bypassed': OpenSSL was made to write data, which is lost.
  */
 export type TransmitEvent = 'settled' | 'closed' | 'key-due' | 'key-updated' | 'key-used-up' | 'bypassed'
@@ -116,7 +116,7 @@ export interface Binding {
   senders (): SenderFigures
   /** For tests: the number of records after which a key counts as used up. */
   limitRecords (count: number): void
-  /** For tests: the transmitters closed so far, by what TCP had got of each (native/record_stream.h). */
+  /** For tests: the transmitters closed so far, by what TCP had got of each (native/records/kernel_records.h). */
   closings (): Closings
 }
 

@@ -6,7 +6,7 @@ import { detectContainer } from './container'
 import { explainProbeFailure } from './probe-failure'
 import { detectModule } from './tls-module'
 
-/** In the order of the native probe (native/keys.h). */
+/** In the order of the native probe (native/openssl/keys.h). */
 const CIPHERS: readonly Cipher[] = ['aes-128-gcm', 'aes-256-gcm', 'chacha20-poly1305']
 
 const NONE: readonly Backend[] = Object.freeze([])
