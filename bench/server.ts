@@ -17,7 +17,7 @@ export interface ServerOptions {
 
 async function serve ({ folder, kind, minSize }: ServerOptions): Promise<void> {
   const app = (kind === 'http' ? Fastify() : Fastify({ https: await certificate() })) as unknown as FastifyInstance
-  if (kind === 'plugin') await app.register(fastifyKtls, { mode: 'require', minSize })
+  if (kind === 'plugin') await app.register(fastifyKtls, { mode: 'require', backends: ['kernel'], minSize })
   await app.register(fastifyStatic, { root: folder })
   const body: unknown = JSON.parse(JSON_BODY)
   app.get('/json', async () => body)

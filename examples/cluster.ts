@@ -6,10 +6,7 @@ import fastifyKtls from 'fastify-ktls'
 import { exampleOptions, serve } from './serve'
 import type { ExampleOptions } from './serve'
 
-/**
- * One process for each core, all on one port. Each gives its own connections to
- * the kernel, and counts for itself.
- */
+/** One process for each core, all on one port. Each offloads its own connections, and counts for itself. */
 export async function createApp ({ https, root }: ExampleOptions) {
   const app = fastify({ https })
   await app.register(fastifyKtls)

@@ -16,7 +16,7 @@ export interface ProxyOptions extends ExampleOptions {
 }
 
 /**
- * An app behind a proxy. What the kernel encrypts is the connection that reaches
+ * An app behind a proxy. What is offloaded is the connection that reaches
  * this process: all of it behind a proxy that passes TCP on, the way from the
  * proxy where that connects over TLS again, and nothing where it speaks plain
  * HTTP to us; there the plugin has no use.

@@ -4,7 +4,7 @@
  */
 import { readFile } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
-import type { FastifyKtls } from 'fastify-ktls'
+import type { FastifyKtls, Support } from 'fastify-ktls'
 import { certificateFolder, filesFolder } from './start/materials'
 import { parseOptions } from './start/options'
 
@@ -34,8 +34,12 @@ export async function serve (create: (options: ExampleOptions) => Promise<Exampl
   const app = await create(await exampleOptions())
   const origin = await app.listen({ host: '127.0.0.1', port: parseOptions([], process.env).port })
   for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => app.close().then(() => process.exit()))
-  const { available, kernel, detail } = app.ktls.support
-  console.log(available ? `Linux ${kernel} encrypts large files.` : `Node encrypts all: ${detail} (npx fastify-ktls says more).`)
+  console.log(whoEncrypts(app.ktls.support))
   console.log(`ready at ${origin}`)
   return origin
+}
+
+function whoEncrypts ({ available, backends, kernel, detail }: Support): string {
+  if (available) return `Linux ${kernel} encrypts large files.`
+  return `${backends.includes('threads') ? 'Sender threads encrypt large files' : 'Node encrypts all'}: ${detail} (npx fastify-ktls says more).`
 }

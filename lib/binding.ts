@@ -1,3 +1,4 @@
+import type { Backend, SenderFigures } from '../types/index'
 import { requireAddon } from './addon'
 
 /** How a system call failed: a negative errno, and the call's name. */
@@ -13,15 +14,16 @@ export interface FileRange {
   readonly length: number
 }
 
-/** The transmit side of a promoted connection (native/transmit_queue.h). */
+/** The transmit side of a promoted connection (native/transmit/transmit_queue.h). */
 export interface Transmitter {
+  readonly backend: Backend
   readonly dataBytes: number
   readonly fileBytes: number
   /** `true`: all is taken; `false`: an event will tell. */
   send (parts: ReadonlyArray<Uint8Array | FileRange>): boolean | Failure
   /**
    * Ends the sending side once all is in TCP. Results as of `send`. `receiving`: the client has not sent all of
-   * its request, and is let finish (native/lingering.h).
+   * its request, and is let finish (native/transmit/lingering.h).
    */
   shutdown (receiving: boolean): boolean | Failure
   /** Changes the transmit key if that is due: by itself it changes with the next data. */
@@ -33,13 +35,27 @@ export interface Transmitter {
   unref (): void
 }
 
-/** One server-side SSL object (native/session.h). */
+/** One server-side SSL object (native/connection/session.h). */
 export interface Session {
   matches (finished: Uint8Array): boolean
-  /** `rekey`: whether the kernel can change the key later. `onEvent` hears what happens to the transmitter. */
-  promote (fd: number, rekey: boolean, onEvent: TransmitListener): Transmitter | Refusal
+  /** Gives the transmit side to the first backend that may and can have it. `onEvent` hears what happens to the transmitter. */
+  promote (fd: number, choice: Choice, onEvent: TransmitListener): Promotion | Refusal
   closeNotify (): void
   forget (): void
+}
+
+/** Which backends may have a connection; of the two the kernel is asked first. */
+export interface Choice {
+  readonly kernel: boolean
+  /** Whether the kernel can change the key later. Threads always can. */
+  readonly rekey: boolean
+  readonly threads: boolean
+}
+
+export interface Promotion {
+  readonly transmitter: Transmitter
+  /** How the kernel refused, where threads took its place. */
+  readonly cause: Failure | null
 }
 
 export interface Refusal extends Failure {
@@ -47,7 +63,7 @@ export interface Refusal extends Failure {
 }
 
 export interface Probe extends Failure {
-  /** errno of TLS_TX by cipher, in the order of native/keys.h; 0: taken. */
+  /** errno of TLS_TX by cipher, in the order of native/openssl/keys.h; 0: taken. */
   readonly tls12: readonly number[]
   readonly tls13: readonly number[]
   /** Whether the kernel takes a second key, which only TLS 1.3 has use for. */
@@ -55,7 +71,7 @@ export interface Probe extends Failure {
 }
 
 /**
- * What happens to a transmitter later (native/transmit_queue.h, TransmitListener). 'settled': the operation that was
+ * What happens to a transmitter later (native/transmit/transmit_queue.h, TransmitListener). 'settled': the operation that was
  * left pending has ended, or the transmitter has failed. 'bypassed': OpenSSL was made to write data, which is lost.
  */
 export type TransmitEvent = 'settled' | 'closed' | 'key-due' | 'key-updated' | 'key-used-up' | 'bypassed'
@@ -64,12 +80,12 @@ export type TransmitEvent = 'settled' | 'closed' | 'key-due' | 'key-updated' | '
 export type TransmitListener = (event: TransmitEvent, number: number, call: string) => void
 
 export interface Closings {
-  /** The records of all that the kernel had taken, to the byte. */
+  /** The records of all that the backend had taken, to the byte. */
   readonly exact: number
   /** All that had been reported as written. */
   readonly owed: number
   readonly less: number
-  /** Bytes that did not go through the kernel. */
+  /** Bytes that did not go through the backend. */
   readonly more: number
   /** The connection was over, or TCP's figures could not be read. */
   readonly unknown: number
@@ -96,9 +112,11 @@ export interface Binding {
   isCached (fd: number, offset: number): boolean
   /** Fills `bytes` from the file if that is known to need no waiting for the disk. */
   readCached (fd: number, offset: number, bytes: Uint8Array): boolean
+  /** Of the whole process. */
+  senders (): SenderFigures
   /** For tests: the number of records after which a key counts as used up. */
   limitRecords (count: number): void
-  /** For tests: the transmitters closed so far, by what TCP had got of each (native/record_stream.h). */
+  /** For tests: the transmitters closed so far, by what TCP had got of each (native/records/kernel_records.h). */
   closings (): Closings
 }
 

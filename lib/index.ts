@@ -1,7 +1,7 @@
 import { Server as TlsServer } from 'node:tls'
 import type { FastifyInstance, FastifyPluginAsync } from 'fastify'
 import fp from 'fastify-plugin'
-import type { FastifyKtlsOptions, Support } from '../types/index'
+import type { Backend, FastifyKtlsOptions, Support } from '../types/index'
 import { Decisions, refuseRequest } from './reply/decisions'
 import { FST_KTLS_ALREADY_REGISTERED, FST_KTLS_UNAVAILABLE } from './errors'
 import { addFallbackHook, addOffloadHooks } from './reply/hooks'
@@ -11,7 +11,7 @@ import { Counters } from './observe/stats'
 import { SWITCHED_OFF, detect, explain, listSupport } from './machine/support'
 
 const plugin: FastifyPluginAsync<FastifyKtlsOptions> = async (fastify, options) => {
-  const { mode, minSize } = parseOptions({ ...options })
+  const { mode, backends: allowed, minSize } = parseOptions({ ...options })
   if (isRegistered(fastify)) throw new FST_KTLS_ALREADY_REGISTERED()
   const { support, binding } = mode === 'off' ? SWITCHED_OFF : detect()
   const secure = fastify.server instanceof TlsServer
@@ -23,16 +23,17 @@ const plugin: FastifyPluginAsync<FastifyKtlsOptions> = async (fastify, options) 
 
   const counters = new Counters()
   const decisions = new Decisions(fastify, counters, mode)
-  fastify.decorate('ktls', { support, stats: () => ({ ...counters.snapshot(), kernel: kernelCounters() }) })
+  fastify.decorate('ktls', { support, stats: () => ({ ...counters.snapshot(), senders: binding?.senders() ?? null, kernel: kernelCounters() }) })
   if (mode === 'off') return
 
-  announce(fastify, support)
-  if (binding === undefined) {
+  const backends = support.backends.filter(backend => allowed.includes(backend))
+  announce(fastify, support, backends)
+  if (binding === undefined || backends.length === 0) {
     addFallbackHook(fastify, decisions, () => support.reason!)
   } else if (!secure) {
     addFallbackHook(fastify, decisions, request => refuseRequest(request) ?? 'plain-http')
   } else {
-    addOffloadHooks(fastify, { binding, support, counters, decisions, minSize })
+    addOffloadHooks(fastify, { binding, support, backends, counters, decisions, minSize })
   }
 }
 
@@ -46,11 +47,15 @@ function isHttp2Only ({ initialConfig: { http2, https } }: FastifyInstance): boo
   return http2 === true && (https === true || (typeof https === 'object' && !https.allowHTTP1))
 }
 
-function announce (fastify: FastifyInstance, support: Support): void {
-  if (support.available) {
-    fastify.log.info({ ktls: support }, `kernel TLS offload is available on Linux ${support.kernel}: ${listSupport(support)}`)
+function announce (fastify: FastifyInstance, support: Support, backends: readonly Backend[]): void {
+  const { reason, kernel } = support
+  if (backends.includes('kernel')) {
+    fastify.log.info({ ktls: support }, `kernel TLS offload is available on Linux ${kernel}: ${listSupport(support)}`)
+  } else if (backends.includes('threads')) {
+    const why = support.available ? 'the option "backends" leaves the kernel out' : `kernel TLS is not available: ${explain(support)}`
+    fastify.log.info({ ktls: { backends, reason, kernel } }, `file replies go by sender threads, as ${why}`)
   } else {
-    fastify.log.warn({ ktls: { reason: support.reason, kernel: support.kernel } }, `kernel TLS offload is not available, replies go the ordinary way: ${explain(support)}`)
+    fastify.log.warn({ ktls: { reason, kernel } }, `kernel TLS offload is not available, replies go the ordinary way: ${explain(support)}`)
   }
 }
 

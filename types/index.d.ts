@@ -5,7 +5,7 @@ import type { FastifyPluginAsync, FastifyRequest } from 'fastify'
 
 declare module 'fastify' {
   interface FastifyInstance {
-    /** What the kernel can do and what this instance has sent by which path. */
+    /** What this machine can do and what this instance has sent by which path. */
     ktls: fastifyKtls.FastifyKtls
   }
 
@@ -16,7 +16,7 @@ declare module 'fastify' {
 
   interface FastifyContextConfig {
     /**
-     * `false` keeps this route's replies off `sendfile(2)`.
+     * `false` keeps this route's files with Node's own streams.
      * @defaultValue `true`
      */
     ktls?: boolean
@@ -26,16 +26,24 @@ declare module 'fastify' {
 declare namespace fastifyKtls {
   export interface FastifyKtlsOptions {
     /**
-     * - `'auto'`: offload where the kernel can, else reply as without the plugin.
+     * - `'auto'`: offload by the first of `backends` that can, else reply as
+     *   without the plugin.
      * - `'require'`: registration fails with `FST_KTLS_UNAVAILABLE` where the
-     *   kernel cannot, or the instance does not speak HTTP/1.1 over TLS. A
-     *   single connection that cannot be offloaded still falls back.
+     *   kernel has no TLS, or the instance does not speak HTTP/1.1 over TLS. A
+     *   single connection that the kernel cannot take still goes another way.
      * - `'off'`: do nothing.
      *
      * Anything else fails with `FST_KTLS_INVALID_OPTION`.
      * @defaultValue `'auto'`
      */
     mode?: Mode
+    /**
+     * Which backends may take a connection. The kernel is tried first, in whatever
+     * order they are listed. A list that is empty or has another name fails with
+     * `FST_KTLS_INVALID_OPTION`, as does one without `'kernel'` in mode `'require'`.
+     * @defaultValue `['kernel', 'threads']`
+     */
+    backends?: readonly Backend[]
     /**
      * A file reply with a body of fewer bytes is written by Node, in one go with
      * its head, and promotes no connection: an integer of 0 or more, else
@@ -47,20 +55,28 @@ declare namespace fastifyKtls {
 
   export type Mode = 'auto' | 'require' | 'off'
 
+  /**
+   * Who seals the TLS records of a promoted connection, off the event loop:
+   * - `'kernel'`: the kernel (Documentation/networking/tls.rst), which takes files
+   *   from the page cache by `sendfile(2)`;
+   * - `'threads'`: threads of this process, by OpenSSL's ciphers.
+   */
+  export type Backend = 'kernel' | 'threads'
+
   export type TlsVersion = 'TLSv1.2' | 'TLSv1.3'
 
   export type Cipher = 'aes-128-gcm' | 'aes-256-gcm' | 'chacha20-poly1305'
 
   /**
    * The way of a reply's bytes:
-   * - `'sendfile'`: the body from the page cache by `sendfile(2)`, encrypted by
-   *   the kernel;
-   * - `'write'`: written by Node, encrypted by the kernel;
-   * - `'node'`: written by Node; over HTTPS encrypted by OpenSSL.
+   * - `'file'`: the body from the page cache, read and sealed by the connection's
+   *   backend;
+   * - `'write'`: written by Node, sealed by the connection's backend;
+   * - `'node'`: written by Node; over HTTPS sealed by OpenSSL in the event loop.
    */
-  export type Path = 'sendfile' | 'write' | 'node'
+  export type Path = 'file' | 'write' | 'node'
 
-  /** Why no connection of this process can be offloaded. */
+  /** Why this process cannot use the kernel's TLS; all but the last two rule out sender threads as well. */
   export type SupportReason =
     | 'off'
     | 'not-linux'
@@ -69,7 +85,7 @@ declare namespace fastifyKtls {
     | 'kernel-module-missing'
     | 'kernel-refused'
 
-  /** Why a reply did not go by `sendfile`. The README explains each. */
+  /** Why a reply did not go by path `'file'`. The README explains each. */
   export type FallbackReason =
     | SupportReason
     | 'route-opted-out'
@@ -81,6 +97,7 @@ declare namespace fastifyKtls {
     | 'connection-closed'
     | 'version-not-offloadable'
     | 'cipher-not-offloadable'
+    | 'cipher-refused'
     | 'max-fragment-length'
     | 'max-send-fragment'
     | 'trace-enabled'
@@ -108,9 +125,14 @@ declare namespace fastifyKtls {
     | 'too-small'
 
   export interface Support {
-    /** Whether at least one TLS version and cipher can be offloaded. */
+    /**
+     * The backends that this process can use: `[]` without the addon and in mode `'off'`.
+     * The option `backends` may allow fewer of them.
+     */
+    readonly backends: readonly Backend[]
+    /** Whether the kernel can seal records, of at least one TLS version and cipher. */
     readonly available: boolean
-    /** Why not; `null` when available. */
+    /** Why the kernel cannot; `null` when available. */
     readonly reason: SupportReason | null
     /** The reason in words, with what to do about it; `null` when available. */
     readonly detail: string | null
@@ -123,10 +145,12 @@ declare namespace fastifyKtls {
   }
 
   export interface ReplyDecision {
-    /** Whether the body goes by `sendfile`, encrypted by the kernel. */
+    /** Whether the body goes by path `'file'`, past the event loop. */
     readonly offloaded: boolean
     /** `null` before the decision. */
     readonly path: Path | null
+    /** Who seals the reply's records; `null` before the decision and with path `'node'`. */
+    readonly backend: Backend | null
     /** The connection's TLS version; `null` before the decision and without TLS. */
     readonly version: string | null
     /** The connection's cipher suite by its standard name; `null` likewise. */
@@ -137,23 +161,42 @@ declare namespace fastifyKtls {
 
   export interface Stats {
     /**
-     * TLS connections: ever accepted, ever promoted to the kernel, open now. Only where
-     * kernel TLS is available, like `bytes`: elsewhere connections are left alone.
+     * TLS connections: ever accepted, ever promoted to each backend, open now. Only
+     * where a backend can be used, like `bytes`: elsewhere connections are left alone.
      */
-    readonly connections: { readonly seen: number, readonly promoted: number, readonly open: number }
+    readonly connections: { readonly seen: number, readonly promoted: Readonly<Record<Backend, number>>, readonly open: number }
     /**
-     * Transmit keys of promoted connections: changed in the kernel; due for a
-     * change that this kernel cannot make, so that the connection was ended.
+     * Transmit keys of promoted connections: changed; due for a change that this
+     * kernel or TLS 1.2 does not have, so that the connection was ended.
      */
     readonly keys: { readonly updated: number, readonly usedUp: number }
-    /** Replies by path. */
-    readonly replies: Readonly<Record<Path, number>>
-    /** Bytes of plaintext by path, of the TLS connections seen. */
-    readonly bytes: Readonly<Record<Path, number>>
-    /** Replies that did not go by `sendfile`, by reason. */
+    /** Replies by path and backend. */
+    readonly replies: PathCounts
+    /** Bytes of plaintext by path and backend, of the TLS connections seen. */
+    readonly bytes: PathCounts
+    /** Replies that did not go by path `'file'`, by reason. */
     readonly fallbacks: Readonly<Partial<Record<FallbackReason, number>>>
+    /** `null` without the addon and in mode `'off'`. */
+    readonly senders: SenderFigures | null
     /** `null` where the kernel has none, as without the module `tls`. */
     readonly kernel: KernelCounters | null
+  }
+
+  /** By path, and where a backend seals, by backend. */
+  export interface PathCounts {
+    readonly file: Readonly<Record<Backend, number>>
+    readonly write: Readonly<Record<Backend, number>>
+    readonly node: number
+  }
+
+  /** The threads that send for promoted connections, of whichever backend, in the whole process. */
+  export interface SenderFigures {
+    /** How many run. */
+    readonly threads: number
+    /** Processor time that they have used since they started, in user and system mode. Seconds. */
+    readonly cpuSeconds: number
+    /** Connections that have something to send and wait for a thread to come to them. */
+    readonly waiting: number
   }
 
   /**
@@ -175,17 +218,17 @@ declare namespace fastifyKtls {
    * published synchronously; a subscriber must not end or change what it is shown.
    */
   export interface ChannelMessages {
-    /** A connection's transmit side is in the kernel from now on. */
+    /** A backend seals what a connection sends from now on. */
     'fastify-ktls.connection.promoted': PromotedMessage
-    /** The kernel has changed a connection's transmit key (RFC 8446 4.6.3). */
+    /** A connection's transmit key was changed (RFC 8446 4.6.3). */
     'fastify-ktls.connection.rekeyed': ConnectionMessage
-    /** A reply does not go by `sendfile`. */
+    /** A reply does not go by path `'file'`. */
     'fastify-ktls.reply.fallback': FallbackMessage
-    /** A file is on its way to the kernel. */
+    /** A file is on its way to the connection's backend. */
     'fastify-ktls.transfer.started': TransferMessage
-    /** The kernel has taken all of the file. */
+    /** The backend has taken all of the file. */
     'fastify-ktls.transfer.finished': TransferMessage
-    /** The connection ends before the kernel has taken all of the file. */
+    /** The connection ends before the backend has taken all of the file. */
     'fastify-ktls.transfer.aborted': TransferAbortedMessage
   }
 
@@ -194,6 +237,7 @@ declare namespace fastifyKtls {
   }
 
   export interface PromotedMessage extends ConnectionMessage {
+    readonly backend: Backend
     readonly version: TlsVersion
     /** The cipher suite by its standard name. */
     readonly cipher: string
@@ -201,12 +245,13 @@ declare namespace fastifyKtls {
 
   export interface FallbackMessage {
     readonly request: FastifyRequest
-    readonly path: Exclude<Path, 'sendfile'>
+    readonly path: Exclude<Path, 'file'>
     readonly reason: FallbackReason
   }
 
   export interface TransferMessage extends ConnectionMessage {
     readonly request: FastifyRequest
+    readonly backend: Backend
     /** Where the body begins in the file, in bytes. */
     readonly offset: number
     /** Bytes of the body. */
@@ -215,7 +260,7 @@ declare namespace fastifyKtls {
 
   export interface TransferAbortedMessage extends TransferMessage {
     /**
-     * Bytes of the body that the kernel is known to have taken. When the connection
+     * Bytes of the body that the backend is known to have taken. When the connection
      * ends during a system call, those of that call, 2 MiB at most, are not among them.
      */
     readonly sent: number

@@ -3,7 +3,8 @@ import type { FastifyKtls } from './index'
 
 /**
  * Adds what `fastify.ktls.stats()` counts to a registry of prom-client; the README
- * lists the metrics. The counters are read at each scrape, so that this may be called
+ * lists the metrics. The label `backend` is `kernel` or `threads`, and `none` for what
+ * goes by path `node`. The counters are read at each scrape, so that this may be called
  * before the plugin has loaded: until then the metrics have no samples.
  *
  * @param fastify The instance that the plugin is registered on.

@@ -18,7 +18,7 @@ export interface DashboardOptions {
 export function dashboard (app: FastifyInstance<Server>, { files, large }: DashboardOptions): void {
   const watch = new Watch(app)
   const load = new Load(() => { watch.settings = { ...watch.settings, load: false } })
-  const modes: readonly Mode[] = app.ktls.support.available ? ['kernel', 'default'] : ['default']
+  const modes: readonly Mode[] = app.ktls.support.backends.length > 0 ? ['offload', 'default'] : ['default']
   app.addHook('onClose', async () => load.end())
 
   // The same files, as they would go without the plugin.
@@ -51,7 +51,7 @@ export function dashboard (app: FastifyInstance<Server>, { files, large }: Dashb
     watch.settings = { ...watch.settings, ...body }
     const { mode, load: running } = watch.settings
     const { port } = app.server.address() as AddressInfo
-    const folder = mode === 'kernel' ? 'files' : 'default'
+    const folder = mode === 'offload' ? 'files' : 'default'
     load.download(running ? `https://127.0.0.1:${port}/${folder}/${large}` : null)
     return watch.settings
   })

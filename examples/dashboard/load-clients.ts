@@ -20,7 +20,7 @@ process.on('message', ({ url, clients }: Order) => {
 })
 process.once('disconnect', () => process.exit())
 
-/** On a connection of its own: one that the kernel has stays with it. */
+/** On a connection of its own: one that a backend has stays with it. */
 async function keepDownloading (url: string, signal: AbortSignal): Promise<void> {
   const agent = new Agent({ keepAlive: true, maxSockets: 1 })
   while (!signal.aborted) {

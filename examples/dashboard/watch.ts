@@ -3,10 +3,10 @@ import type { Server } from 'node:https'
 import { monitorEventLoopDelay, performance } from 'node:perf_hooks'
 import type { TLSSocket } from 'node:tls'
 import type { FastifyInstance } from 'fastify'
-import type { ChannelMessages, FallbackReason, Path } from 'fastify-ktls'
+import type { Backend, ChannelMessages, FallbackReason, Path, PathCounts } from 'fastify-ktls'
 
 /** By which way files go: the plugin's, or Node's as without it. */
-export type Mode = 'kernel' | 'default'
+export type Mode = 'offload' | 'default'
 
 export interface Settings {
   readonly mode: Mode
@@ -34,8 +34,8 @@ export interface LiveConnection {
   readonly port: number | undefined
   readonly protocol: string | null
   readonly cipher: string | undefined
-  /** Whether the kernel encrypts what it sends. */
-  readonly kernel: boolean
+  /** Who encrypts what it sends; null: OpenSSL in the event loop. */
+  readonly backend: Backend | null
   /** Of its last reply. */
   readonly url: string
   readonly path: Path | null
@@ -57,7 +57,7 @@ const UNSTEADY = 16
 const KEPT = 480
 
 interface Known {
-  promoted: boolean
+  backend: Backend | null
   url: string
   path: Path | null
   reason: LiveConnection['reason']
@@ -76,9 +76,9 @@ export class Watch {
 
   constructor (app: FastifyInstance<Server>) {
     this.#app = app
-    this.#settings = { mode: app.ktls.support.available ? 'kernel' : 'default', load: false }
+    this.#settings = { mode: app.ktls.support.backends.length > 0 ? 'offload' : 'default', load: false }
     app.server.on('secureConnection', (socket: TLSSocket) => {
-      this.#connections.set(socket, { promoted: false, url: '', path: null, reason: null })
+      this.#connections.set(socket, { backend: null, url: '', path: null, reason: null })
       socket.once('close', () => {
         this.#connections.delete(socket)
         this.#sentByClosed += socket.bytesWritten
@@ -88,10 +88,11 @@ export class Watch {
       this.#update(request.raw.socket as TLSSocket, { url: request.url, path: null, reason: 'pending' })
     })
     const promoted = (message: unknown) => {
-      this.#update((message as ChannelMessages['fastify-ktls.connection.promoted']).socket, { promoted: true })
+      const { socket, backend } = message as ChannelMessages['fastify-ktls.connection.promoted']
+      this.#update(socket, { backend })
     }
     const started = (message: unknown) => {
-      this.#update((message as ChannelMessages['fastify-ktls.transfer.started']).socket, { path: 'sendfile', reason: null })
+      this.#update((message as ChannelMessages['fastify-ktls.transfer.started']).socket, { path: 'file', reason: null })
     }
     const fallback = (message: unknown) => {
       const { request, path, reason } = message as ChannelMessages['fastify-ktls.reply.fallback']
@@ -130,11 +131,11 @@ export class Watch {
   }
 
   connections (own: TLSSocket): LiveConnection[] {
-    return [...this.#connections].map(([socket, { promoted, url, path, reason }]) => ({
+    return [...this.#connections].map(([socket, { backend, url, path, reason }]) => ({
       port: socket.remotePort,
       protocol: socket.getProtocol(),
       cipher: socket.getCipher()?.standardName,
-      kernel: promoted,
+      backend,
       url,
       path,
       reason,
@@ -176,9 +177,12 @@ export class Watch {
 
   #sent (): number {
     const { support, stats } = this.#app.ktls
-    const { sendfile, write, node } = stats().bytes
-    if (support.available) return sendfile + write + node
+    if (support.backends.length > 0) return total(stats().bytes)
     // It counts no bytes then.
     return [...this.#connections.keys()].reduce((sum, { bytesWritten }) => sum + bytesWritten, this.#sentByClosed)
   }
+}
+
+function total ({ file, write, node }: PathCounts): number {
+  return [...Object.values(file), ...Object.values(write), node].reduce((sum, count) => sum + count)
 }

@@ -48,8 +48,8 @@ export async function createApp (options: AppOptions) {
   app.get('/', (_request, reply) => reply.sendFile('page.html', sourceFolder('start')))
   app.get('/recent', async () => recent)
   app.get('/about', async () => {
-    const { available, kernel, detail } = app.ktls.support
-    return { place, available, kernel, detail, files: await list(files) }
+    const { kernel, detail } = app.ktls.support
+    return { place, kernel, detail, files: await list(files) }
   })
   dashboard(app, { files, large: LARGE })
   return app
@@ -61,7 +61,7 @@ async function list (folder: string) {
 }
 
 function describe (request: FastifyRequest, reply: FastifyReply, milliseconds: number): ReplyReport {
-  const { path, reason, version, cipher } = request.ktls
+  const { path, backend, reason, version, cipher } = request.ktls
   return {
     method: request.method,
     url: request.url,
@@ -69,6 +69,7 @@ function describe (request: FastifyRequest, reply: FastifyReply, milliseconds: n
     complete: reply.raw.writableFinished,
     bytes: request.method === 'HEAD' ? 0 : Number(reply.getHeader('content-length') ?? 0),
     path,
+    backend,
     reason,
     version,
     cipher,

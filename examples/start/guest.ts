@@ -20,9 +20,9 @@ const FOREVER = 2 ** 31 - 1
 const SIGNAL_DELAY = 200
 
 /** Serves from a guest whose kernel has kernel TLS, forwarded to 127.0.0.1. Rejects if none can be had. */
-export async function serveInGuest (options: ServeOptions, cannot: string): Promise<Serving> {
+export async function serveInGuest (options: ServeOptions): Promise<Serving> {
   refuseInvisible([__dirname, process.execPath, options.certificate, options.files])
-  options.onProgress('this machine\'s kernel has no kernel TLS, so a guest is started that has it: a small Linux under QEMU. ' +
+  options.onProgress('a guest is started whose kernel has kernel TLS: a small Linux under QEMU. ' +
     `On first use it is fetched from Debian (some 150 MB) and kept in ${cacheFolder()}`)
   const guest = runInGuest({
     kernel: '6.12',
@@ -38,7 +38,7 @@ export async function serveInGuest (options: ServeOptions, cannot: string): Prom
   try {
     const support = await Promise.race([listening(guest, options), failed, startTimeout(options.signal)])
     if (!support.available) throw new Error(`its kernel cannot do it: ${support.detail ?? 'reason unknown'}`)
-    return { place: 'guest', why: cannot, support, failed, stop: () => stop(guest) }
+    return { place: 'guest', why: 'a guest was wanted (--guest)', support, failed, stop: () => stop(guest) }
   } catch (error) {
     await stop(guest)
     throw error

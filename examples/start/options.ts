@@ -1,13 +1,13 @@
 import { parseArgs } from 'node:util'
 
 export const USAGE = `usage: npm start -- [options]
-  --here       serve from this machine, without a guest
+  --guest      serve from a small QEMU guest whose kernel has kernel TLS (on Debian, x64)
   --port PORT  the port of 127.0.0.1 to listen on, 0 for any that is free (8443, or the environment's PORT)
   --help       show this
 `
 
 export interface StartOptions {
-  readonly here: boolean
+  readonly guest: boolean
   readonly port: number
   readonly help: boolean
 }
@@ -17,7 +17,7 @@ export function parseOptions (args: readonly string[], environment: Readonly<Rec
   const { values } = parseArgs({
     args: [...args],
     options: {
-      here: { type: 'boolean', default: false },
+      guest: { type: 'boolean', default: false },
       port: { type: 'string' },
       help: { type: 'boolean', short: 'h', default: false }
     }
@@ -25,7 +25,7 @@ export function parseOptions (args: readonly string[], environment: Readonly<Rec
   const port = values.port === undefined
     ? parsePort('PORT', environment.PORT || '8443')
     : parsePort('--port', values.port)
-  return { here: values.here, port, help: values.help }
+  return { guest: values.guest, port, help: values.help }
 }
 
 function parsePort (name: string, text: string): number {

@@ -1,6 +1,6 @@
 import fastify from 'fastify'
 import fastifyKtls from 'fastify-ktls'
-import type { Support, SupportReason } from 'fastify-ktls'
+import type { Support } from 'fastify-ktls'
 import { createApp } from './app'
 import { serveInGuest } from './guest'
 import type { Place, ReplyReport } from './reports'
@@ -19,7 +19,7 @@ export interface ServeOptions {
 
 export interface Serving {
   readonly place: Place
-  /** What the kernel that serves can do. */
+  /** What the machine that serves can do. */
   readonly support: Support
   /** Why it is served from there. */
   readonly why: string
@@ -28,24 +28,18 @@ export interface Serving {
   readonly stop: () => Promise<void>
 }
 
-/** Another kernel helps against these only: the guest has the same Node and the same addon. */
-const KERNEL_REASONS: ReadonlyArray<SupportReason | null> = ['kernel-module-missing', 'kernel-refused']
-
-/** Serves by this machine's kernel if it can, else by a guest's (unless `here`), else without kernel TLS. */
-export async function serve (options: ServeOptions, here: boolean): Promise<Serving> {
-  const own = await ownSupport()
-  if (own.available) return serveHere(options, 'own-kernel', `Linux ${own.kernel} on this machine has kernel TLS`)
-  const cannot = `kernel TLS is not available on this machine (Linux ${own.kernel}): ${own.detail ?? 'reason unknown'} (npx fastify-ktls says more)`
-  if (here) return serveHere(options, 'fallback', `${cannot}. A guest was not wanted (--here)`)
-  if (!KERNEL_REASONS.includes(own.reason)) return serveHere(options, 'fallback', `${cannot}. A guest would not help against that`)
-
-  try {
-    return await serveInGuest(options, cannot)
-  } catch (error) {
-    options.signal.throwIfAborted()
-    const message = error instanceof Error ? error.message : String(error)
-    return serveHere(options, 'fallback', `${cannot}. A guest cannot be had either: ${message.replace(/\.$/, '')}`)
+/** Serves from a guest where one is wanted, else from this machine: by its kernel, by sender threads, or by Node alone. */
+export async function serve (options: ServeOptions, guest: boolean): Promise<Serving> {
+  if (guest) {
+    return serveInGuest(options).catch((error: unknown) => {
+      options.signal.throwIfAborted()
+      throw new Error(`a guest cannot be had: ${error instanceof Error ? error.message : String(error)}`, { cause: error })
+    })
   }
+  const { available, backends, kernel, detail } = await ownSupport()
+  if (available) return serveHere(options, 'own-kernel', `Linux ${kernel} on this machine has kernel TLS`)
+  const why = `kernel TLS is not available on this machine (Linux ${kernel}): ${detail ?? 'reason unknown'} (npx fastify-ktls says more)`
+  return serveHere(options, backends.includes('threads') ? 'threads' : 'fallback', why)
 }
 
 /** What the plugin says of this machine. */

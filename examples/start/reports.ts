@@ -1,9 +1,9 @@
 import type { ReplyDecision, Support } from 'fastify-ktls'
 
-/** Whose kernel encrypts, if any does. */
-export type Place = 'own-kernel' | 'guest' | 'fallback'
+/** Who encrypts large files: this machine's kernel, a guest's, sender threads, or Node alone. */
+export type Place = 'own-kernel' | 'guest' | 'threads' | 'fallback'
 
-export interface ReplyReport extends Pick<ReplyDecision, 'path' | 'reason' | 'version' | 'cipher'> {
+export interface ReplyReport extends Pick<ReplyDecision, 'path' | 'backend' | 'reason' | 'version' | 'cipher'> {
   readonly method: string
   readonly url: string
   readonly status: number
@@ -28,13 +28,14 @@ export function formatReply (report: ReplyReport): string {
     `${method} ${url}`.padEnd(34),
     status,
     size.padStart(17),
-    formatPath(report).padEnd(26),
+    formatPath(report).padEnd(37),
     `${milliseconds.toLocaleString('en')} ms`.padStart(9)
   ].join('  ')
 }
 
-/** `write` means that the connection had been given to the kernel by an earlier reply. */
-function formatPath ({ path, reason }: ReplyReport): string {
+/** `write` means that the connection had been given to its backend by an earlier reply. */
+function formatPath ({ path, backend, reason }: ReplyReport): string {
   if (path === null) return 'undecided'
-  return reason === null ? path : `${path} (${reason})`
+  const way = backend === null ? path : `${path} by ${backend}`
+  return reason === null ? way : `${way} (${reason})`
 }

@@ -18,6 +18,7 @@ const STOP_TIMEOUT = 5000
 const HEADLINES: Readonly<Record<Place, (serving: Serving) => string>> = {
   'own-kernel': ({ support }) => `Large files are encrypted by this machine's own kernel, Linux ${support.kernel}.`,
   guest: ({ support }) => `Large files are encrypted by the kernel of the guest, Linux ${support.kernel}.`,
+  threads: () => 'Large files are encrypted by sender threads, past the event loop.',
   fallback: () => 'Files are encrypted by Node (OpenSSL), as without the plugin.'
 }
 
@@ -50,7 +51,7 @@ async function start (options: StartOptions, signal: AbortSignal): Promise<numbe
       onReply: report => { say(formatReply(report)) },
       onProgress: say,
       signal
-    }, options.here)
+    }, options.guest)
     clearInterval(life)
     const ended = signal.aborted ? Promise.resolve() : once(signal, 'abort')
     welcome(serving, port, certificate, seconds())
@@ -65,10 +66,12 @@ async function start (options: StartOptions, signal: AbortSignal): Promise<numbe
 }
 
 function welcome (serving: Serving, port: number, certificate: string, after: string): void {
+  // A guest has this machine's addon, so that it helps against a missing kernel TLS only.
+  const other = serving.place === 'threads' ? '\nBy the kernel of a guest: npm start -- --guest' : ''
   const address = `https://localhost:${port}`
   say(`
 ${HEADLINES[serving.place](serving)}
-Why: ${serving.why}.
+Why: ${serving.why}.${other}
 
 ready after ${after}: ${address}
   browser  ${address} (accept the warning: the certificate is self-made)

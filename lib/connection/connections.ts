@@ -1,21 +1,23 @@
 import { Server as TlsServer, TLSSocket } from 'node:tls'
 import type { AddressInfo, Server, Socket } from 'node:net'
 import type { FastifyInstance } from 'fastify'
-import type { FallbackReason, Path } from '../../types/index'
+import type { FallbackReason } from '../../types/index'
 import type { Binding, Session } from '../binding'
 import { capture } from './capture'
 import type { Claimant } from './capture'
 import { tcpSocketOf } from './internals'
 import { Pipeline } from './pipeline'
-import type { Counters } from '../observe/stats'
-import type { KernelTransmit } from './transmit'
+import type { ByteSource, Counters, Sent } from '../observe/stats'
+import { BY_NODE } from '../way'
+import type { Way } from '../way'
+import type { Transmit } from './transmit'
 
 /** One TLS connection from its acceptance to its end. */
-export class Connection {
+export class Connection implements ByteSource {
   /** Usually one; more when other TLS servers of the process accepted in the same tick. */
   sessions: readonly Session[]
-  /** Present once the kernel encrypts what this connection sends. */
-  transmit: KernelTransmit | undefined
+  /** Present once a backend seals what this connection sends. */
+  transmit: Transmit | undefined
   /** Why the connection will never be promoted. */
   refusal: FallbackReason | undefined
   #socket: TLSSocket | undefined
@@ -31,8 +33,9 @@ export class Connection {
     return this.#pipeline
   }
 
-  get path (): Exclude<Path, 'sendfile'> {
-    return this.transmit === undefined ? 'node' : 'write'
+  /** How a reply goes that Node writes. */
+  get way (): Exclude<Way, { path: 'file' }> {
+    return this.transmit === undefined ? BY_NODE : { path: 'write', backend: this.transmit.backend }
   }
 
   secured (socket: TLSSocket): void {
@@ -40,7 +43,7 @@ export class Connection {
     // nghttp2 writes to the TLS handle directly, below the socket's methods.
     if (socket.alpnProtocol === 'h2') this.refuse('http2')
     const { setMaxSendFragment, enableTrace } = socket
-    // The kernel's records are of 16 KiB, whatever the user asks for.
+    // The backends' records are of 16 KiB, whatever the user asks for.
     socket.setMaxSendFragment = size => {
       this.refuse('max-send-fragment')
       return setMaxSendFragment.call(socket, size)
@@ -65,15 +68,16 @@ export class Connection {
     this.sessions = []
   }
 
-  bytes (): Record<Path, number> {
+  sent (): Sent {
     const { transmit } = this
-    if (transmit === undefined) return { sendfile: 0, write: 0, node: this.#socket?.bytesWritten ?? 0 }
-    return { sendfile: transmit.fileBytes, write: transmit.dataBytes, node: transmit.bytesBefore }
+    if (transmit === undefined) return { backend: null, node: this.#socket?.bytesWritten ?? 0 }
+    const { backend, fileBytes: file, dataBytes: write, bytesBefore: node } = transmit
+    return { backend, file, write, node }
   }
 }
 
 function warnOfTrace (): void {
-  process.emitWarning('enableTrace() has no effect on a connection whose transmit side is in the kernel; call it in "secureConnection"', { code: 'FST_KTLS_TRACE' })
+  process.emitWarning('enableTrace() has no effect on a promoted connection; call it in "secureConnection"', { code: 'FST_KTLS_TRACE' })
 }
 
 /** Finds the TLS connections of one Fastify instance, on all the servers it listens with. */

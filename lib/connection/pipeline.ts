@@ -11,7 +11,7 @@ const MAX_HELD = 1000
 
 /**
  * The pipelined requests of one connection (RFC 9112 9.3.2), whose responses wait for
- * their turn. A file's stream opens it at once, and sendfile leaves it unread, so that
+ * their turn. A file's stream opens it at once, and a backend leaves it unread, so that
  * Node's own bound on pipelining, the bytes of the responses that wait, is never met.
  * Here further requests are held back instead, before their handlers run. The socket
  * is read on all the while: else nobody would hear that the client has left.

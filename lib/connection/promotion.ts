@@ -1,15 +1,15 @@
 import type { TLSSocket } from 'node:tls'
 import { getSystemErrorName } from 'node:util'
 import type { FastifyBaseLogger } from 'fastify'
-import type { FallbackReason, Support } from '../../types/index'
-import type { Refusal, Session, Transmitter } from '../binding'
+import type { Backend, FallbackReason, Support } from '../../types/index'
+import type { Choice, Failure, Promotion, Refusal, Session } from '../binding'
 import { publishPromoted, publishRekeyed } from '../observe/channels'
 import type { Connection } from './connections'
 import { descriptorOf } from './internals'
 import { Warnings, debugs } from '../observe/log'
 import type { Counters } from '../observe/stats'
 import { cipherOf } from '../machine/support'
-import { KernelTransmit } from './transmit'
+import { Transmit } from './transmit'
 import type { TransmitOwner } from './transmit'
 
 /**
@@ -22,15 +22,17 @@ type Done = (refusal?: FallbackReason) => void
 
 type Log = Pick<FastifyBaseLogger, 'debug' | 'warn'>
 
-/** Switches connections to the kernel, and tells of it and of what becomes of their keys. */
+/** Gives connections to a backend, and tells of it and of what becomes of their keys. */
 export class Promoter implements TransmitOwner {
   readonly #support: Support
+  readonly #backends: readonly Backend[]
   readonly #counters: Counters
   readonly #log: Log
   readonly #warnings: Warnings
 
-  constructor (support: Support, counters: Counters, log: Log) {
+  constructor (support: Support, backends: readonly Backend[], counters: Counters, log: Log) {
     this.#support = support
+    this.#backends = backends
     this.#counters = counters
     this.#log = log
     this.#warnings = new Warnings(log)
@@ -40,12 +42,9 @@ export class Promoter implements TransmitOwner {
   promote (connection: Connection, socket: TLSSocket, done: Done, turn = 0): void {
     if (connection.transmit !== undefined) return done()
     if (socket.destroyed) return done('connection-closed')
-    connection.refusal ??= this.#refuseProtocol(socket)
-    if (connection.refusal !== undefined) {
-      connection.refuse(connection.refusal)
-      return done(connection.refusal)
-    }
-    const refusal = this.#attempt(connection, socket)
+    const choice = connection.refusal ?? this.#choose(socket)
+    if (typeof choice === 'string') return done(final(connection, choice))
+    const refusal = this.#attempt(connection, socket, choice)
     if (refusal === 'not-ready' && turn < MAX_TURNS) {
       setImmediate(() => this.promote(connection, socket, done, turn + 1))
     } else {
@@ -53,22 +52,27 @@ export class Promoter implements TransmitOwner {
     }
   }
 
-  #refuseProtocol (socket: TLSSocket): FallbackReason | undefined {
-    // Unix sockets have no address (TCP ones keep theirs), and kernel TLS is TCP's.
+  /** Which backends may have the connection, or why none may. */
+  #choose (socket: TLSSocket): Choice | FallbackReason {
+    // Unix sockets have no address (TCP ones keep theirs), and a promotion asks TCP what is on its way.
     if (socket.localAddress === undefined) return 'unix-socket'
     const version = socket.getProtocol()
     if (version !== 'TLSv1.2' && version !== 'TLSv1.3') return 'version-not-offloadable'
     const cipher = cipherOf(socket.getCipher().standardName)
-    return cipher !== undefined && this.#support.versions[version][cipher] ? undefined : 'cipher-not-offloadable'
+    if (cipher === undefined) return 'cipher-not-offloadable'
+    const { versions, rekey } = this.#support
+    const kernel = this.#backends.includes('kernel') && versions[version][cipher]
+    const threads = this.#backends.includes('threads')
+    return kernel || threads ? { kernel, rekey, threads } : 'cipher-not-offloadable'
   }
 
-  #attempt (connection: Connection, socket: TLSSocket): FallbackReason | undefined {
+  #attempt (connection: Connection, socket: TLSSocket, choice: Choice): FallbackReason | undefined {
     const fd = descriptorOf(socket)
     const finished = socket.getFinished()
     if (finished === undefined || socket.writableLength > 0) return 'not-ready'
     const session = connection.sessions.find(candidate => candidate.matches(finished))
     if (session === undefined || fd === undefined) return final(connection, 'not-captured')
-    const result = session.promote(fd, this.#support.rekey, (event, number, call) => connection.transmit!.hear(event, number, call))
+    const result = session.promote(fd, choice, (event, number, call) => connection.transmit!.hear(event, number, call))
     if ('refusal' in result) {
       this.#report(result)
       // Descriptors may be there again for the next reply.
@@ -79,18 +83,20 @@ export class Promoter implements TransmitOwner {
     return undefined
   }
 
-  /** Says once which system call fails, and how. */
-  #report ({ refusal, call, error }: Refusal): void {
-    if (error === 0) return
-    this.#warnings.once(`fastify-ktls: a connection stays with OpenSSL (${refusal}): ${call} failed with ${getSystemErrorName(error)}`)
+  /** Says once which call fails, and how. */
+  #report ({ refusal, ...failure }: Refusal): void {
+    if (failure.error === 0) return
+    this.#warnings.once(`fastify-ktls: a connection stays with OpenSSL (${refusal}): ${describe(failure)}`)
   }
 
-  #switch (connection: Connection, socket: TLSSocket, session: Session, transmitter: Transmitter): void {
-    connection.transmit = new KernelTransmit(socket, session, transmitter, this)
+  #switch (connection: Connection, socket: TLSSocket, session: Session, { transmitter, cause }: Promotion): void {
+    const { backend } = transmitter
+    connection.transmit = new Transmit(socket, session, transmitter, this)
     connection.forgetSessions()
-    this.#counters.promoted()
-    publishPromoted(socket)
-    if (debugs(this.#log)) this.#log.debug({ ktls: addressOf(socket) }, 'fastify-ktls: a connection is promoted')
+    this.#counters.promoted(backend)
+    publishPromoted(socket, backend)
+    if (cause !== null) this.#warnings.once(`fastify-ktls: a connection goes by sender threads, as the kernel refuses it: ${describe(cause)}`)
+    if (debugs(this.#log)) this.#log.debug({ ktls: { backend, ...addressOf(socket) } }, 'fastify-ktls: a connection is promoted')
   }
 
   keysUpdated (socket: TLSSocket, count: number): void {
@@ -101,13 +107,17 @@ export class Promoter implements TransmitOwner {
 
   keyUsedUp (socket: TLSSocket): void {
     this.#counters.keyUsedUp()
-    this.#warnings.once('fastify-ktls: a connection ends because its transmit key is due for a change, which this kernel cannot make; Linux 6.14 can, with TLS 1.3')
+    this.#warnings.once(`fastify-ktls: a connection ends because its transmit key is due for a change, which ${socket.getProtocol() === 'TLSv1.2' ? 'TLS 1.2 does not have' : 'this kernel cannot make; Linux 6.14 can, with TLS 1.3'}`)
     if (debugs(this.#log)) this.#log.debug({ ktls: addressOf(socket) }, 'fastify-ktls: a transmit key is used up')
   }
 
   bypassed (error: Error): void {
     this.#warnings.once(`fastify-ktls: a connection ends: ${error.message}`)
   }
+}
+
+function describe ({ call, error }: Failure): string {
+  return `${call} failed with ${getSystemErrorName(error)}`
 }
 
 /** Which connection a line of the log is about. */

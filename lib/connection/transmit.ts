@@ -2,6 +2,7 @@ import { AsyncResource } from 'node:async_hooks'
 import type { Writable } from 'node:stream'
 import type { TLSSocket } from 'node:tls'
 import { getSystemErrorName } from 'node:util'
+import type { Backend } from '../../types/index'
 import type { Binding, Failure, FileRange, Session, TransmitEvent, Transmitter } from '../binding'
 import { FST_KTLS_BYPASSED, FST_KTLS_FILE_TRUNCATED } from '../errors'
 import { bufferedChunks, endWithReply, guardIdleTimer, isReceivingRequest, refreshIdleTimer } from './internals'
@@ -11,19 +12,22 @@ type Chunk = { chunk: Uint8Array | string, encoding: BufferEncoding }
 
 const ENODATA = -61
 
-/** What sendfile(2) gives for the socket's sake (man 7 tcp, man 7 ip). */
+/** What fails when a file cannot be read: sendfile(2) in the kernel backend, read(2) and its kind in sender threads. */
+const FILE_CALLS = new Set(['sendfile', 'read'])
+
+/** What these give for the socket's sake (man 7 tcp, man 7 ip): sendfile(2), and Node's own read, which destroys the socket. */
 const CONNECTION_ERRORS = new Set(['ECONNRESET', 'EPIPE', 'ETIMEDOUT', 'EHOSTUNREACH', 'ENETUNREACH'])
 
 /** Empty chunks that stand for a file's bytes on their way through the Writable. */
 const ranges = new WeakMap<Uint8Array, FileRange>()
 
 /**
- * Has the kernel send a range of a file, in the order of the promoted socket's
- * writes. Closes the range's descriptor. `callback` is called when the kernel
- * has taken all of it, when the socket is destroyed, or with the error:
+ * Has the connection's backend send a range of a file, in the order of the promoted
+ * socket's writes. Closes the range's descriptor. `callback` is called when the
+ * backend has taken all of it, when the socket is destroyed, or with the error:
  * FST_KTLS_FILE_TRUNCATED when the file is shorter, else the system call's.
  */
-export function writeFile (binding: Binding, socket: TLSSocket, range: FileRange, callback: Callback): void {
+export function sendRange (binding: Binding, socket: TLSSocket, range: FileRange, callback: Callback): void {
   const chunk = Buffer.alloc(0)
   ranges.set(chunk, range)
   socket.write(chunk, error => {
@@ -36,21 +40,21 @@ export function writeFile (binding: Binding, socket: TLSSocket, range: FileRange
 export function isFileError (error: Error): boolean {
   if (error instanceof FST_KTLS_FILE_TRUNCATED) return true
   const { syscall, code = '' } = error as NodeJS.ErrnoException
-  return syscall === 'sendfile' && !CONNECTION_ERRORS.has(code)
+  return FILE_CALLS.has(syscall ?? '') && !CONNECTION_ERRORS.has(code)
 }
 
 /** Hears what befalls a promoted connection. */
 export interface TransmitOwner {
   /** Its transmit key was changed, so many times. */
   keysUpdated (socket: TLSSocket, count: number): void
-  /** Its key is due for a change that the kernel cannot make. */
+  /** Its key is due for a change that cannot be made. */
   keyUsedUp (socket: TLSSocket): void
   /** Something wrote past its Writable, and it ends with this error. */
   bypassed (error: Error): void
 }
 
-/** Sends what a TLSSocket's Writable hands out through the kernel. */
-export class KernelTransmit {
+/** Sends what a TLSSocket's Writable hands out through the connection's backend. */
+export class Transmit {
   /** What the connection had sent through OpenSSL. */
   readonly bytesBefore: number
   readonly #socket: TLSSocket
@@ -71,6 +75,10 @@ export class KernelTransmit {
     this.#transmitter = transmitter
     this.#owner = owner
     this.#takeOver()
+  }
+
+  get backend (): Backend {
+    return this.#transmitter.backend
   }
 
   get dataBytes (): number {
@@ -99,7 +107,7 @@ export class KernelTransmit {
   }
 
   /**
-   * This kernel cannot change the key. The reply under way is finished under the
+   * The key cannot be changed. The reply under way is finished under the
    * present one, and then the connection ends; RFC 8446 4.6.3 would have it end
    * at once, to a client that asked for new keys and a file cut off.
    */
@@ -123,7 +131,7 @@ export class KernelTransmit {
   }
 
   destroy (error: Error | null, callback: Callback): void {
-    // Drops what the kernel has not taken; what was reported as written still goes out.
+    // Drops what the backend has not taken; what was reported as written still goes out.
     this.#transmitter.abort()
     // As Node: a write that a destroy cuts off is no error of its own.
     this.#answer(null)
@@ -179,7 +187,7 @@ export class KernelTransmit {
 
 const kTransmit = Symbol('fastify-ktls.transmit')
 
-type PromotedSocket = TLSSocket & Writable & { [kTransmit]: KernelTransmit }
+type PromotedSocket = TLSSocket & Writable & { [kTransmit]: Transmit }
 
 function method (value: (this: PromotedSocket, ...args: never[]) => void): PropertyDescriptor {
   return { value, configurable: true, writable: true }
@@ -227,9 +235,9 @@ function sizeOf (chunk: Uint8Array | string, encoding: BufferEncoding): number {
   return typeof chunk === 'string' ? Buffer.byteLength(chunk, encoding) : ranges.get(chunk)?.length ?? chunk.length
 }
 
-/** The error that Node's own write would have given; that of a file names sendfile. */
+/** The error that Node's own write would have given; that of a file names the call that reads it. */
 function toError ({ error, call }: Failure): Error {
-  if (error === ENODATA && call === 'sendfile') return new FST_KTLS_FILE_TRUNCATED()
+  if (error === ENODATA && FILE_CALLS.has(call)) return new FST_KTLS_FILE_TRUNCATED()
   const syscall = call === 'sendmsg' ? 'write' : call
   const code = getSystemErrorName(error)
   return Object.assign(new Error(`${syscall} ${code}`), { errno: error, code, syscall })

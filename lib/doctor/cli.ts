@@ -8,7 +8,7 @@ import { USAGE, parseOptions } from './options'
 import type { Options } from './options'
 import { formatReport } from './report'
 
-/** Exit codes: what was asked for is there; kernel TLS is not; the arguments are wrong. */
+/** Exit codes: what was asked for is there; nothing can be offloaded; the arguments are wrong. */
 const [AVAILABLE, UNAVAILABLE, WRONG_ARGUMENTS] = [0, 1, 2]
 
 async function main (): Promise<number> {
@@ -29,13 +29,13 @@ async function main (): Promise<number> {
 function check (): number {
   const facts = gatherFacts()
   process.stdout.write(`${formatReport(examine(facts), facts.support)}\n`)
-  return facts.support.available ? AVAILABLE : UNAVAILABLE
+  return facts.support.backends.length > 0 ? AVAILABLE : UNAVAILABLE
 }
 
 async function bench (given: string | undefined, seconds: number): Promise<number> {
   const { support } = gatherFacts()
-  if (!support.available) {
-    process.stdout.write(`Nothing to compare: kernel TLS is not available here (${support.detail!}).\n`)
+  if (support.backends.length === 0) {
+    process.stdout.write(`Nothing to compare: file replies go the ordinary way here (${support.detail!}).\n`)
     return UNAVAILABLE
   }
   // Ends by the handlers of 'exit', which remove the file and the servers.

@@ -4,7 +4,7 @@ import { explainMissingModule } from '../machine/tls-module'
 import type { Facts } from './facts'
 import { possibleFlaws } from './kernel-versions'
 
-/** `fail`: no offload because of it; `warn`: offload, with less; `unknown`: could not be looked at. */
+/** `fail`: nothing is offloaded because of it; `warn`: offload, by threads or with less; `unknown`: could not be looked at. */
 export type Level = 'ok' | 'warn' | 'fail' | 'unknown'
 
 export interface Finding {
@@ -15,7 +15,7 @@ export interface Finding {
   readonly remedy?: string
 }
 
-/** What the machine can do, and of what it cannot, why and what helps. */
+/** What the machine can do; where it cannot, why, and what helps. */
 export function examine (facts: Facts): Finding[] {
   const { platform, upstream, support } = facts
   const findings = [systemOf(facts), runtimeOf(facts)]
@@ -70,12 +70,18 @@ function moduleOf ({ module, container, kernel, support }: Facts): Finding {
     // A network namespace of its own hides tcp_available_ulp.
     return { level: 'unknown', subject, state: support.reason === 'kernel-refused' ? 'cannot be seen from here' : 'unknown until the addon loads' }
   }
-  return { level: 'fail', subject, ...explainMissingModule({ module, container, kernel }) }
+  return { level: levelOfAbsence(support), subject, ...explainMissingModule({ module, container, kernel }) }
 }
 
-function refusalOf ({ support: { reason, detail } }: Facts): Finding | undefined {
+/** Of kernel TLS: sender threads can take its place. */
+function levelOfAbsence ({ backends }: Support): Level {
+  return backends.length > 0 ? 'warn' : 'fail'
+}
+
+function refusalOf ({ support }: Facts): Finding | undefined {
+  const { reason, detail } = support
   if (reason !== 'kernel-refused') return undefined
-  return { level: 'fail', subject: 'probe', state: 'refused', ...splitDetail(detail!) }
+  return { level: levelOfAbsence(support), subject: 'probe', state: 'refused', ...splitDetail(detail!) }
 }
 
 function ciphersOf ({ available, versions }: Support): Finding {
@@ -90,7 +96,7 @@ function ciphersOf ({ available, versions }: Support): Finding {
     subject,
     state: `without ${missing.join(', ')}`,
     cause: 'TLS 1.3 came with Linux 5.1, ChaCha20-Poly1305 with 5.11, and each needs its crypto module',
-    remedy: 'Linux 5.11 or later; until then connections with these stay with OpenSSL'
+    remedy: 'Linux 5.11 or later; until then connections with these go by sender threads'
   }
 }
 
@@ -103,7 +109,7 @@ function rekeyOf ({ available, rekey, kernel }: Support): Finding {
     subject,
     state: 'the kernel cannot change the transmit key',
     cause: isSince(kernel, 6, 14) ? 'it refused a second key in the probe' : `Linux ${kernel} is older than 6.14`,
-    remedy: 'Linux 6.14 or later; until then a connection whose client asks for a new key ends after the reply under way'
+    remedy: 'Linux 6.14 or later; until then a connection by the kernel whose client asks for a new key ends after the reply under way'
   }
 }
 

@@ -1,9 +1,9 @@
 import { parseArgs } from 'node:util'
 
 export const USAGE = `usage: npx fastify-ktls
-         says what this machine can do, and of what it cannot, why and what helps;
-         exit code 0 where kernel TLS is available, 1 where it is not, 2 where the
-         arguments are wrong
+         says what this machine can do; where it cannot, why, and what helps;
+         exit code 0 where file replies can be offloaded, by the kernel or by
+         sender threads, 1 where they cannot, 2 where the arguments are wrong
 
        npx fastify-ktls bench [FILE] [--seconds N]
          downloads FILE (by default 100 MB made in the working directory) over HTTPS on the

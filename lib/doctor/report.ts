@@ -15,8 +15,8 @@ export function formatReport (findings: readonly Finding[], support: Support): s
   return [...lines, '', conclusion(support)].join('\n')
 }
 
-function conclusion ({ available, reason }: Support): string {
-  return available
-    ? 'Kernel TLS is available. What it gains here: npx fastify-ktls bench [FILE]'
-    : `Kernel TLS is not available (${reason!}). Nothing breaks: replies go the ordinary way, encrypted by OpenSSL.`
+function conclusion ({ backends, available, reason }: Support): string {
+  if (available) return 'Kernel TLS is available. What it gains here: npx fastify-ktls bench [FILE]'
+  if (backends.includes('threads')) return `Kernel TLS is not available (${reason!}), so file replies go by sender threads. What they gain here: npx fastify-ktls bench [FILE]`
+  return `Nothing can be offloaded (${reason!}). Nothing breaks: replies go the ordinary way, encrypted by OpenSSL.`
 }

@@ -1,17 +1,22 @@
 import { release } from 'node:os'
-import type { Cipher, Support, SupportReason } from '../../types/index'
+import type { Backend, Cipher, Support, SupportReason } from '../../types/index'
 import { loadBinding } from '../binding'
 import type { Binding } from '../binding'
 import { detectContainer } from './container'
 import { explainProbeFailure } from './probe-failure'
 import { detectModule } from './tls-module'
 
-/** In the order of the native probe (native/keys.h). */
+/** In the order of the native probe (native/openssl/keys.h). */
 const CIPHERS: readonly Cipher[] = ['aes-128-gcm', 'aes-256-gcm', 'chacha20-poly1305']
+
+const NONE: readonly Backend[] = Object.freeze([])
+/** What the addon can do by itself. */
+const THREADS: readonly Backend[] = Object.freeze(['threads'])
+const ALL: readonly Backend[] = Object.freeze(['kernel', 'threads'])
 
 export interface Detected {
   readonly support: Support
-  /** Present when available. */
+  /** Present wherever the addon loads: sender threads need no more. */
   readonly binding?: Binding
 }
 
@@ -33,21 +38,22 @@ function probe (): Detected {
   if (result.error !== 0) {
     const kernel = release()
     const { reason, detail } = explainProbeFailure(result, { kernel, module: detectModule(kernel), container: detectContainer() })
-    return { support: unavailable(reason!, detail!) }
+    return { binding, support: unavailable(reason!, detail!, THREADS) }
   }
   const versions = { 'TLSv1.2': byCipher(result.tls12), 'TLSv1.3': byCipher(result.tls13) }
   const any = Object.values(versions).some(ciphers => Object.values(ciphers).includes(true))
   if (!any) {
-    return { support: unavailable('kernel-refused', 'the kernel has the module tls but takes none of its ciphers; see whether its crypto modules (gcm, aes) are there') }
+    return { binding, support: unavailable('kernel-refused', 'the kernel has the module tls but takes none of its ciphers; see whether its crypto modules (gcm, aes) are there', THREADS) }
   }
   return {
     binding,
-    support: Object.freeze({ available: true, reason: null, detail: null, kernel: release(), versions, rekey: result.rekey })
+    support: Object.freeze({ backends: ALL, available: true, reason: null, detail: null, kernel: release(), versions, rekey: result.rekey })
   }
 }
 
-function unavailable (reason: SupportReason, detail: string): Support {
+function unavailable (reason: SupportReason, detail: string, backends = NONE): Support {
   return Object.freeze({
+    backends,
     available: false,
     reason,
     detail,
@@ -66,12 +72,12 @@ function byCipher (errors: readonly number[]): Record<Cipher, boolean> {
   }
 }
 
-/** Why nothing can be offloaded, what helps, and who says more. */
+/** Why the kernel has no TLS for this process, what helps, and who says more. */
 export function explain ({ detail }: Support): string {
   return `${detail!} (npx fastify-ktls says more)`
 }
 
-/** What can be offloaded, in one line. */
+/** What the kernel can seal, in one line. */
 export function listSupport ({ versions, rekey }: Support): string {
   const lists = Object.entries(versions).map(([version, ciphers]) => {
     const names = Object.entries(ciphers).filter(([, can]) => can).map(([name]) => name)

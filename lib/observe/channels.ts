@@ -1,7 +1,7 @@
 import { channel } from 'node:diagnostics_channel'
 import type { TLSSocket } from 'node:tls'
 import type { FastifyRequest } from 'fastify'
-import type { ChannelMessages, FallbackReason, Path, TlsVersion, TransferMessage } from '../../types/index'
+import type { Backend, ChannelMessages, FallbackReason, Path, TlsVersion, TransferMessage } from '../../types/index'
 
 /*
  * Named with dots, as Node's own channels and Fastify's. Unheard, each event costs
@@ -14,10 +14,11 @@ const started = channel('fastify-ktls.transfer.started')
 const finished = channel('fastify-ktls.transfer.finished')
 const aborted = channel('fastify-ktls.transfer.aborted')
 
-export function publishPromoted (socket: TLSSocket): void {
+export function publishPromoted (socket: TLSSocket, backend: Backend): void {
   if (!promoted.hasSubscribers) return
   promoted.publish({
     socket,
+    backend,
     version: socket.getProtocol() as TlsVersion,
     cipher: socket.getCipher().standardName
   } satisfies ChannelMessages['fastify-ktls.connection.promoted'])
@@ -28,16 +29,13 @@ export function publishRekeyed (socket: TLSSocket): void {
   rekeyed.publish({ socket } satisfies ChannelMessages['fastify-ktls.connection.rekeyed'])
 }
 
-export function publishFallback (request: FastifyRequest, path: Exclude<Path, 'sendfile'>, reason: FallbackReason): void {
+export function publishFallback (request: FastifyRequest, path: Exclude<Path, 'file'>, reason: FallbackReason): void {
   if (!fallback.hasSubscribers) return
   fallback.publish({ request, path, reason } satisfies ChannelMessages['fastify-ktls.reply.fallback'])
 }
 
-/** The part of a file that a transfer sends. */
-interface Part {
-  readonly offset: number
-  readonly length: number
-}
+/** The part of a file that a transfer sends, and by whom. */
+type Part = Pick<TransferMessage, 'backend' | 'offset' | 'length'>
 
 export function publishStarted (request: FastifyRequest, socket: TLSSocket, part: Part): void {
   if (started.hasSubscribers) started.publish(transfer(request, socket, part))
@@ -52,6 +50,6 @@ export function publishAborted (request: FastifyRequest, socket: TLSSocket, part
   aborted.publish({ ...transfer(request, socket, part), sent, error } satisfies ChannelMessages['fastify-ktls.transfer.aborted'])
 }
 
-function transfer (request: FastifyRequest, socket: TLSSocket, { offset, length }: Part): TransferMessage {
-  return { request, socket, offset, length }
+function transfer (request: FastifyRequest, socket: TLSSocket, { backend, offset, length }: Part): TransferMessage {
+  return { request, socket, backend, offset, length }
 }

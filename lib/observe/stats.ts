@@ -1,26 +1,41 @@
-import type { FallbackReason, Path, Stats } from '../../types/index'
+import type { Backend, FallbackReason, Stats } from '../../types/index'
+import type { Way } from '../way'
+
+/** Bytes of plaintext that one connection has sent; by Node alone before its promotion. */
+export type Sent =
+  | { readonly backend: null, readonly node: number }
+  | { readonly backend: Backend, readonly file: number, readonly write: number, readonly node: number }
 
 /** What one live connection has sent so far. */
 export interface ByteSource {
-  bytes (): Readonly<Record<Path, number>>
+  sent (): Sent
+}
+
+type ByBackend = Record<Backend, number>
+
+interface ByPath {
+  readonly file: ByBackend
+  readonly write: ByBackend
+  node: number
 }
 
 /** The counters of one Fastify instance. */
 export class Counters {
-  readonly #connections = { seen: 0, promoted: 0 }
+  #seen = 0
+  readonly #promoted = byBackend()
   readonly #keys = { updated: 0, usedUp: 0 }
-  readonly #replies: Record<Path, number> = { sendfile: 0, write: 0, node: 0 }
-  readonly #bytesOfClosed: Record<Path, number> = { sendfile: 0, write: 0, node: 0 }
+  readonly #replies = byPath()
+  readonly #bytesOfClosed = byPath()
   readonly #fallbacks: Partial<Record<FallbackReason, number>> = {}
   readonly #open = new Set<ByteSource>()
 
   opened (connection: ByteSource): void {
-    this.#connections.seen++
+    this.#seen++
     this.#open.add(connection)
   }
 
-  promoted (): void {
-    this.#connections.promoted++
+  promoted (backend: Backend): void {
+    this.#promoted[backend]++
   }
 
   keysUpdated (count: number): void {
@@ -32,29 +47,43 @@ export class Counters {
   }
 
   closed (connection: ByteSource): void {
-    if (this.#open.delete(connection)) add(this.#bytesOfClosed, connection.bytes())
+    if (this.#open.delete(connection)) add(this.#bytesOfClosed, connection.sent())
   }
 
-  replied (path: Path, reason: FallbackReason | null): void {
-    this.#replies[path]++
+  replied (way: Way, reason: FallbackReason | null): void {
+    if (way.path === 'node') this.#replies.node++
+    else this.#replies[way.path][way.backend]++
     if (reason !== null) this.#fallbacks[reason] = (this.#fallbacks[reason] ?? 0) + 1
   }
 
-  snapshot (): Omit<Stats, 'kernel'> {
-    const bytes = { ...this.#bytesOfClosed }
-    for (const connection of this.#open) add(bytes, connection.bytes())
+  snapshot (): Omit<Stats, 'kernel' | 'senders'> {
+    const bytes = copy(this.#bytesOfClosed)
+    for (const connection of this.#open) add(bytes, connection.sent())
     return {
-      connections: { ...this.#connections, open: this.#open.size },
+      connections: { seen: this.#seen, promoted: { ...this.#promoted }, open: this.#open.size },
       keys: { ...this.#keys },
-      replies: { ...this.#replies },
+      replies: copy(this.#replies),
       bytes,
       fallbacks: { ...this.#fallbacks }
     }
   }
 }
 
-function add (sum: Record<Path, number>, bytes: Readonly<Record<Path, number>>): void {
-  sum.sendfile += bytes.sendfile
-  sum.write += bytes.write
-  sum.node += bytes.node
+function byBackend (): ByBackend {
+  return { kernel: 0, threads: 0 }
+}
+
+function byPath (): ByPath {
+  return { file: byBackend(), write: byBackend(), node: 0 }
+}
+
+function copy ({ file, write, node }: ByPath): ByPath {
+  return { file: { ...file }, write: { ...write }, node }
+}
+
+function add (sum: ByPath, sent: Sent): void {
+  sum.node += sent.node
+  if (sent.backend === null) return
+  sum.file[sent.backend] += sent.file
+  sum.write[sent.backend] += sent.write
 }

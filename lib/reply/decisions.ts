@@ -1,20 +1,22 @@
 import { Socket } from 'node:net'
 import { TLSSocket } from 'node:tls'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
-import type { FallbackReason, Path, ReplyDecision } from '../../types/index'
+import type { FallbackReason, ReplyDecision } from '../../types/index'
 import { publishFallback } from '../observe/channels'
 import { debugs } from '../observe/log'
 import type { Counters } from '../observe/stats'
+import { BY_NODE } from '../way'
+import type { Way } from '../way'
 
 const kDecision = Symbol('fastify-ktls.decision')
 
 /** Absent on requests of contexts that are older than the plugin. */
 type DecidedRequest = FastifyRequest & { [kDecision]?: ReplyDecision | null }
 
-export const PENDING: ReplyDecision = Object.freeze({ offloaded: false, path: null, version: null, cipher: null, reason: 'pending' })
-/** Pending, with a file stream on its way that may go by sendfile. */
+export const PENDING: ReplyDecision = Object.freeze({ offloaded: false, path: null, backend: null, version: null, cipher: null, reason: 'pending' })
+/** Pending, with a file stream on its way that may go past Node. */
 const OFFERED: ReplyDecision = Object.freeze({ ...PENDING })
-export const OFF: ReplyDecision = Object.freeze({ offloaded: false, path: 'node', version: null, cipher: null, reason: 'off' })
+export const OFF: ReplyDecision = Object.freeze({ offloaded: false, ...BY_NODE, version: null, cipher: null, reason: 'off' })
 
 /** Keeps for each request by which path its reply goes: `request.ktls`. */
 export class Decisions {
@@ -31,24 +33,25 @@ export class Decisions {
     })
   }
 
-  /** `reason` is null for sendfile. The first decision stands: an error reply can follow on a stream's. */
-  decide (request: FastifyRequest, path: Path, reason: FallbackReason | null): void {
+  /** `reason` is null for path 'file'. The first decision stands: an error reply can follow on a stream's. */
+  decide (request: FastifyRequest, way: Way, reason: FallbackReason | null): void {
     if (this.isMade(request)) return
-    const made = this.#decision(request, path, reason);
+    const made = this.#decision(request, way, reason);
     (request as DecidedRequest)[kDecision] = made
-    this.#counters.replied(path, reason)
-    if (reason !== null && path !== 'sendfile') publishFallback(request, path, reason)
+    this.#counters.replied(way, reason)
+    if (reason !== null && way.path !== 'file') publishFallback(request, way.path, reason)
     if (debugs(request.log)) request.log.debug({ ktls: made }, 'fastify-ktls: the path of a reply')
   }
 
-  #decision (request: FastifyRequest, path: Path, reason: FallbackReason | null): ReplyDecision {
+  #decision (request: FastifyRequest, way: Way, reason: FallbackReason | null): ReplyDecision {
     const socket: unknown = request.raw.socket
-    if (!(socket instanceof TLSSocket)) return decision(path, reason, null)
+    if (!(socket instanceof TLSSocket)) return decision(way, reason, null)
     const last = this.#last.get(socket)
-    if (last?.path === path && last.reason === reason) return last
+    // A connection has one backend, so the path tells it.
+    if (last?.path === way.path && last.reason === reason) return last
     // A renegotiation can change the cipher.
     if (last === undefined) socket.once('secure', () => this.#last.delete(socket))
-    const made = decision(path, reason, last ?? protocolOf(socket))
+    const made = decision(way, reason, last ?? protocolOf(socket))
     this.#last.set(socket, made)
     return made
   }
@@ -77,10 +80,11 @@ function protocolOf (socket: TLSSocket): Protocol {
 }
 
 /** What `request.ktls` says of a decision; without TLS there is no protocol. */
-export function decision (path: Path, reason: FallbackReason | null, protocol: Protocol | null): ReplyDecision {
+export function decision ({ path, backend }: Way, reason: FallbackReason | null, protocol: Protocol | null): ReplyDecision {
   return Object.freeze({
-    offloaded: path === 'sendfile',
+    offloaded: path === 'file',
     path,
+    backend,
     version: protocol?.version ?? null,
     cipher: protocol?.cipher ?? null,
     reason
@@ -94,7 +98,7 @@ export function refuseRequest ({ raw: { httpVersionMajor, socket } }: FastifyReq
   return (socket as unknown) instanceof Socket ? 'plain-http' : 'inject'
 }
 
-/** Whether the route's `config: { ktls: false }` keeps its files from the kernel. Fastify makes an object for each look. */
+/** Whether the route's `config: { ktls: false }` keeps its files with Node. Fastify makes an object for each look. */
 export function isOptedOut (request: FastifyRequest): boolean {
   return request.routeOptions.config.ktls === false
 }

@@ -12,8 +12,8 @@ import { fileDescriptorOf, hasTrailers, requestedRange, takeDescriptor } from '.
 import type { Promoter } from '../connection/promotion'
 import { endsAsNodeDoes, rangeWithin, refuseLength, refuseResponse, refuseStream, writesAsNodeDoes } from './routing'
 import type { ByteRange } from './routing'
-import { isFileError, writeFile } from '../connection/transmit'
-import type { KernelTransmit } from '../connection/transmit'
+import { isFileError, sendRange } from '../connection/transmit'
+import type { Transmit } from '../connection/transmit'
 
 /** What a file reply needs to know of its surroundings. */
 export interface FileReplyContext {
@@ -21,7 +21,7 @@ export interface FileReplyContext {
   readonly promoter: Promoter
   readonly connection: Connection
   readonly minSize: number
-  /** Hears the decision, once: null for sendfile, else why not. */
+  /** Hears the decision, once: null for path 'file', else why not. */
   decided (refusal: FallbackReason | null): void
 }
 
@@ -44,7 +44,7 @@ interface Offer {
 type OfferedStream = fs.ReadStream & { [kOffer]: Offer }
 
 /**
- * Has the reply sent by the kernel once Fastify pipes `stream` into the
+ * Has the reply sent by the connection's backend once Fastify pipes `stream` into the
  * response. Every other consumer gets the ordinary stream.
  */
 export function offerFile (stream: fs.ReadStream, reply: FastifyReply, context: FileReplyContext): void {
@@ -74,13 +74,13 @@ function destroyWithoutFile (error: Error | null, callback: (error: Error | null
   setImmediate(callback, error)
 }
 
-/** How far a file's bytes have come through the kernel. */
+/** How many of a file's bytes the backend has taken. */
 class Transfer {
-  readonly #transmit: KernelTransmit
+  readonly #transmit: Transmit
   readonly #before: number
   #end: number | undefined
 
-  constructor (transmit: KernelTransmit) {
+  constructor (transmit: Transmit) {
     this.#transmit = transmit
     this.#before = transmit.fileBytes
   }
@@ -211,7 +211,7 @@ class FileReply {
 
   /**
    * An error of the disk is still an ordinary error reply now. Later it would
-   * cut the connection, for the head goes to the kernel with the first bytes.
+   * cut the connection, for the head is sent with the first bytes.
    */
   #tryToRead (fd: number, range: ByteRange): void {
     const reading = this.#context.binding.tryToRead(fd, range.offset, readable => {
@@ -238,7 +238,7 @@ class FileReply {
     const refusal = this.#refuseResponse(true) ?? this.#refuseLength(range)
     if (this.#isOver()) this.#leave()
     else if (refusal !== undefined) this.#fallBack(refusal)
-    else this.#writeFile(socket, range)
+    else this.#sendFile(socket, range)
   }
 
   /** As a stream's first chunk has it made. False when that throws. */
@@ -253,23 +253,25 @@ class FileReply {
     }
   }
 
-  #writeFile (socket: TLSSocket, range: ByteRange): void {
+  #sendFile (socket: TLSSocket, range: ByteRange): void {
     const fd = this.#takeDescriptor() ?? this.#context.binding.duplicate(fileDescriptorOf(this.#stream)!)
     if (fd < 0) return this.#fallBack('no-resources')
     // Who reads from the stream from now on finds its end.
     this.#stream._read = readNothing
     this.#context.decided(null)
     const { request } = this.#reply
-    const transfer = new Transfer(this.#context.connection.transmit!)
+    const transmit = this.#context.connection.transmit!
+    const transfer = new Transfer(transmit)
+    const part = { backend: transmit.backend, ...range }
     this.#offer.transfer = transfer
     Object.defineProperty(this.#stream, 'bytesRead', BYTES_READ)
-    publishStarted(request, socket, range)
+    publishStarted(request, socket, part)
     // Corked by Node until the next tick, so that the queue gets head and file in one go.
     this.#response.write(NOTHING)
-    writeFile(this.#context.binding, socket, { fd, ...range }, error => {
+    sendRange(this.#context.binding, socket, { fd, ...range }, error => {
       transfer.end()
-      if (transfer.bytes === range.length) publishFinished(request, socket, range)
-      else publishAborted(request, socket, range, transfer.bytes, error ?? null)
+      if (transfer.bytes === range.length) publishFinished(request, socket, part)
+      else publishAborted(request, socket, part, transfer.bytes, error ?? null)
       this.#sent(socket, error)
     })
   }

@@ -1,7 +1,7 @@
 import { ReadStream } from 'node:fs'
 import type { TLSSocket } from 'node:tls'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
-import type { FallbackReason, Support } from '../../types/index'
+import type { Backend, FallbackReason, Support } from '../../types/index'
 import type { Binding } from '../binding'
 import { Connections } from '../connection/connections'
 import { isOptedOut, refuseRequest } from './decisions'
@@ -10,15 +10,16 @@ import { offerFile } from './file-reply'
 import { Promoter } from '../connection/promotion'
 import { hasNoBody, pipesAsNodeDoes } from './routing'
 import type { Counters } from '../observe/stats'
+import { BY_NODE } from '../way'
 
 /** Counts each reply under the reason why it cannot be offloaded here. */
 export function addFallbackHook (fastify: FastifyInstance, decisions: Decisions, reasonOf: (request: FastifyRequest) => FallbackReason): void {
   fastify.addHook('onSend', (request, _reply, _payload, next) => {
-    decisions.decide(request, 'node', reasonOf(request))
+    decisions.decide(request, BY_NODE, reasonOf(request))
     next()
   })
   fastify.addHook('onResponse', (request, _reply, next) => {
-    decisions.decide(request, 'node', 'hijacked')
+    decisions.decide(request, BY_NODE, 'hijacked')
     next()
   })
 }
@@ -26,40 +27,42 @@ export function addFallbackHook (fastify: FastifyInstance, decisions: Decisions,
 export interface Offload {
   readonly binding: Binding
   readonly support: Support
+  /** Those that are there and allowed. */
+  readonly backends: readonly Backend[]
   readonly counters: Counters
   readonly decisions: Decisions
   readonly minSize: number
 }
 
-/** Has file replies sent by the kernel wherever they can be. */
-export function addOffloadHooks (fastify: FastifyInstance, { binding, support, counters, decisions, minSize }: Offload): void {
+/** Has file replies sent by a backend wherever they can be. */
+export function addOffloadHooks (fastify: FastifyInstance, { binding, support, backends, counters, decisions, minSize }: Offload): void {
   const connections = new Connections(fastify, binding, counters)
-  const promoter = new Promoter(support, counters, fastify.log)
+  const promoter = new Promoter(support, backends, counters, fastify.log)
 
   const route = (request: FastifyRequest, reply: FastifyReply, payload: unknown) => {
     // An error's reply, after a decision on the reply that failed.
     if (decisions.isMade(request)) return
     const refusal = refuseRequest(request)
-    if (refusal !== undefined) return decisions.decide(request, 'node', refusal)
+    if (refusal !== undefined) return decisions.decide(request, BY_NODE, refusal)
     const connection = connections.of(request.raw.socket as TLSSocket)
-    if (connection === undefined) return decisions.decide(request, 'node', 'not-captured')
-    if (hasNoBody(request.method, reply.statusCode)) return decisions.decide(request, connection.path, 'no-body')
-    if (!(payload instanceof ReadStream)) return decisions.decide(request, connection.path, 'payload-not-a-file')
-    if (isOptedOut(request)) return decisions.decide(request, connection.path, 'route-opted-out')
-    if (!pipesAsNodeDoes(payload)) return decisions.decide(request, connection.path, 'stream-modified')
-    if (connection.refusal !== undefined) return decisions.decide(request, connection.path, connection.refusal)
+    if (connection === undefined) return decisions.decide(request, BY_NODE, 'not-captured')
+    if (hasNoBody(request.method, reply.statusCode)) return decisions.decide(request, connection.way, 'no-body')
+    if (!(payload instanceof ReadStream)) return decisions.decide(request, connection.way, 'payload-not-a-file')
+    if (isOptedOut(request)) return decisions.decide(request, connection.way, 'route-opted-out')
+    if (!pipesAsNodeDoes(payload)) return decisions.decide(request, connection.way, 'stream-modified')
+    if (connection.refusal !== undefined) return decisions.decide(request, connection.way, connection.refusal)
     decisions.offer(request)
     offerFile(payload, reply, {
       binding,
       promoter,
       connection,
       minSize,
-      decided: reason => decisions.decide(request, reason === null ? 'sendfile' : connection.path, reason)
+      decided: reason => decisions.decide(request, reason === null ? { path: 'file', backend: connection.transmit!.backend } : connection.way, reason)
     })
     // Before Fastify's own listener, which runs the onResponse hooks, also those before ours.
     reply.raw.prependOnceListener('finish', () => {
       // Something else than the response consumed the stream.
-      if (decisions.isOffered(request)) decisions.decide(request, connection.path, 'payload-wrapped')
+      if (decisions.isOffered(request)) decisions.decide(request, connection.way, 'payload-wrapped')
     })
   }
 
@@ -75,7 +78,7 @@ export function addOffloadHooks (fastify: FastifyInstance, { binding, support, c
   })
   fastify.addHook('onResponse', (request, _reply, next) => {
     // It came past Fastify, by reply.hijack() or reply.raw, so that onSend did not see it.
-    if (!decisions.isMade(request)) decisions.decide(request, connections.of(request.raw.socket as TLSSocket)?.path ?? 'node', 'hijacked')
+    if (!decisions.isMade(request)) decisions.decide(request, connections.of(request.raw.socket as TLSSocket)?.way ?? BY_NODE, 'hijacked')
     next()
   })
 }

@@ -5,9 +5,10 @@
 import './install'
 import { closeSync, createReadStream, openSync, writeSync } from 'node:fs'
 import Fastify from 'fastify'
-import type { Stats } from '../../types/index'
 import { certificate } from '../certificate'
 import { closings } from '../support/accounts'
+import { statsOf } from '../support/backend'
+import type { BackendStats } from '../support/backend'
 import { openCount } from '../support/files'
 import { ktls } from '../support/plugin'
 import { until } from '../support/wait'
@@ -20,7 +21,7 @@ export interface ChildServer {
 
 export interface Uncaught {
   readonly uncaught: string
-  /** How many connections the kernel had. */
+  /** How many connections the backend had. */
   readonly promoted: number
 }
 
@@ -34,7 +35,7 @@ export interface Leave {
 export interface Left {
   /** How many were left before. */
   readonly free: number
-  readonly stats: Stats
+  readonly stats: BackendStats
 }
 
 /** More than the buffers of a connection hold. */
@@ -83,7 +84,7 @@ async function serve ({ plugin, path }: ChildServer): Promise<void> {
     reply.raw.end()
   })
   process.on('uncaughtException', ({ message }) => {
-    process.send!({ uncaught: message, promoted: plugin ? app.ktls.stats().connections.promoted : 0 } satisfies Uncaught)
+    process.send!({ uncaught: message, promoted: plugin ? statsOf(app).connections.promoted : 0 } satisfies Uncaught)
   })
   const held: number[] = []
   process.on('message', ({ left, open }: Leave) => {
@@ -91,11 +92,11 @@ async function serve ({ plugin, path }: ChildServer): Promise<void> {
     const spare = held.pop()
     if (spare !== undefined) closeSync(spare)
     const before = held.length
-    until(() => app.ktls.stats().connections.open === open && openCount(path) === 0).then(() => {
+    until(() => statsOf(app).connections.open === open && openCount(path) === 0).then(() => {
       takeAll(held)
       const free = held.length - before - (spare === undefined ? 0 : 1)
       for (const fd of held.splice(0, left)) closeSync(fd)
-      process.send!({ free, stats: app.ktls.stats() } satisfies Left)
+      process.send!({ free, stats: statsOf(app) } satisfies Left)
     })
   })
   process.send!(await app.listen({ port: 0, host: '127.0.0.1' }))

@@ -4,6 +4,7 @@ import { subscribe, unsubscribe } from 'node:diagnostics_channel'
 import type { FastifyReply } from 'fastify'
 import t from 'tap'
 import type { ChannelMessages } from '../../types/index'
+import { statsOf } from '../support/backend'
 import { get, requestOf } from '../support/client'
 import { listen } from '../support/events'
 import { makeFile, makeFolder, openCount } from '../support/files'
@@ -42,7 +43,7 @@ t.test('files of a pipelining client that has left before they were sent are clo
   })
   await until(() => streams.every(stream => stream.closed))
   t.equal(openCount(file.path) + openCount(small.path), 0)
-  t.match(app.ktls.stats().replies, { sendfile: 0 })
+  t.match(statsOf(app).replies, { file: 0 })
 })
 
 t.test('a stream that reads by itself keeps its descriptor', async t => {
@@ -112,14 +113,14 @@ t.test('a transfer that the kernel took whole has finished, though the connectio
     const { socket } = message as ChannelMessages['fastify-ktls.transfer.started']
     // The loop hears nothing meanwhile.
     setImmediate(() => {
-      for (let looks = 0; looks < 1e6 && app.ktls.stats().bytes.sendfile < file.size; looks++);
+      for (let looks = 0; looks < 1e6 && statsOf(app).bytes.file < file.size; looks++);
       socket.destroy()
     })
   }
   subscribe('fastify-ktls.transfer.started', destroy)
   t.teardown(() => unsubscribe('fastify-ktls.transfer.started', destroy))
   const client = await get(port, '/')
-  t.match(await decisions(1), [{ path: 'sendfile' }])
+  t.match(await decisions(1), [{ path: 'file' }])
   t.strictSame(events.map(({ event }) => event).filter(event => event.startsWith('transfer.')), ['transfer.started', 'transfer.finished'])
   client.tls.destroy()
 })

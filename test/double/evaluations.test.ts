@@ -11,6 +11,7 @@ import type { FastifyInstance } from 'fastify'
 import t from 'tap'
 import type fastifyKtls from '../../types/index'
 import { certificate } from '../certificate'
+import { ONLY, statsOf } from '../support/backend'
 import { makeFile, makeFolder } from '../support/files'
 import { ROOT } from '../support/node'
 import { ktls } from '../support/plugin'
@@ -42,7 +43,7 @@ function copyOfPackage (): Plugin {
 
 async function start (t: Tap.Test, plugin: Plugin): Promise<{ app: FastifyInstance, origin: string }> {
   const app = Fastify({ https: await certificate() })
-  await app.register(plugin)
+  await app.register(plugin, ONLY)
   app.get('/', (_request, reply) => reply.send(createReadStream(file.path)))
   t.teardown(() => app.close())
   return { app, origin: await app.listen({ port: 0, host: '127.0.0.1' }) }
@@ -57,11 +58,11 @@ for (const [name, another] of [['evaluated twice over one addon', evaluateAgain]
       for (const { origin } of [first, second]) t.equal((await request(origin)).sha256, file.sha256)
       const replies = await Promise.all([first, second, first, second].map(({ origin }) => request(origin)))
       t.ok(replies.every(({ sha256 }) => sha256 === file.sha256))
-      for (const { app } of [first, second]) t.match(app.ktls.stats(), { connections: { promoted: 3 * round }, replies: { sendfile: 3 * round } })
+      for (const { app } of [first, second]) t.match(statsOf(app), { connections: { promoted: 3 * round }, replies: { file: 3 * round } })
     }
     await first.app.close()
     t.equal((await request(second.origin)).sha256, file.sha256)
-    t.match(second.app.ktls.stats().replies, { sendfile: 10 })
+    t.match(statsOf(second.app).replies, { file: 10 })
     await second.app.close()
   })
 }

@@ -1,5 +1,7 @@
 import { join } from 'node:path'
-import type { FallbackReason, Stats } from '../../types/index'
+import type { FallbackReason } from '../../types/index'
+import { statsOf } from '../support/backend'
+import type { BackendStats } from '../support/backend'
 import { openCount } from '../support/files'
 import { openDescriptors } from '../support/kernel'
 import { request } from '../support/request'
@@ -31,16 +33,16 @@ export async function startFaultServer (t: Tap.Test, folder: string, url: string
   arm()
   await request(origin + url)
   // libuv's pool closes the file, in its own time.
-  const closed = () => app.ktls.stats().connections.open === 0 && !process.getActiveResourcesInfo().includes('TCPSocketWrap') && openCount(join(folder, url)) === 0
+  const closed = () => statsOf(app).connections.open === 0 && !process.getActiveResourcesInfo().includes('TCPSocketWrap') && openCount(join(folder, url)) === 0
   await until(closed)
   const descriptors = openDescriptors().length
   return {
     ...server,
     idle: () => until(() => closed() && openDescriptors().length === descriptors),
     account: () => {
-      const [stats, logged, errors] = [app.ktls.stats(), replyWarnings(), clientErrors]
+      const [stats, logged, errors] = [statsOf(app), replyWarnings(), clientErrors]
       return () => ({
-        fallbacks: grown(stats, app.ktls.stats()),
+        fallbacks: grown(stats, statsOf(app)),
         told: [...(replyWarnings() > logged ? ['log'] as const : []), ...(clientErrors > errors ? ['clientError'] as const : [])]
       })
     }
@@ -53,7 +55,7 @@ export function isRefusal ({ msg }: Record<string, unknown>): boolean {
 }
 
 /** The reasons, other than that a reply has no file, that have been counted. */
-function grown (before: Stats, after: Stats): FallbackReason[] {
+function grown (before: BackendStats, after: BackendStats): FallbackReason[] {
   const reasons = Object.keys(after.fallbacks) as FallbackReason[]
   return reasons.filter(reason => reason !== 'payload-not-a-file' && after.fallbacks[reason] !== before.fallbacks[reason])
 }

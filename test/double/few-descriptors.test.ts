@@ -46,7 +46,7 @@ t.test('a process with few descriptors left, or none', async t => {
   t.equal(await download(agent), 500, 'promoted, and none left: the file is missing')
   await leave(2, 1)
   t.equal(await download(agent), 'whole', 'promoted, and 2 left')
-  t.match((await leave(SOME, 1)).stats, { replies: { sendfile: 3 }, fallbacks: { 'no-resources': 3 }, connections: { promoted: 2 } })
+  t.match((await leave(SOME, 1)).stats, { replies: { file: 3 }, fallbacks: { 'no-resources': 3 }, connections: { promoted: 2 } })
   agent.destroy()
   // The agent's connection has become one more.
   await leave(SOME)

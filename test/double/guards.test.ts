@@ -7,7 +7,8 @@ import type { TLSSocket } from 'node:tls'
 import t from 'tap'
 import { loadBinding } from '../../lib/binding'
 import type { Binding } from '../../lib/binding'
-import { writeFile } from '../../lib/connection/transmit'
+import { sendRange } from '../../lib/connection/transmit'
+import { statsOf } from '../support/backend'
 import { get } from '../support/client'
 import { makeFile, makeFolder, openCount } from '../support/files'
 import { request } from '../support/request'
@@ -75,7 +76,7 @@ t.test('a stream destroyed while the plugin asks for the size of its file', asyn
   const [expected, got] = [await request(plain.origin), await request(tested.origin)]
   t.strictSame([got.status, got.body.toString()], [expected.status, expected.body.toString()])
   await until(() => openCount(file.path) === 0)
-  t.equal(tested.app.ktls.stats().replies.sendfile, 0)
+  t.equal(statsOf(tested.app).replies.file, 0)
 })
 
 /** A client that has read the head of /, the server's side of its connection and the promise of the decision. */
@@ -102,13 +103,13 @@ t.test('a file that waits behind other writes is closed with its connection', as
   client.tls.pause()
   t.equal(socket.write(Buffer.alloc(64 << 20)), false)
   const failed = new Promise(resolve => {
-    writeFile(binding, socket, { fd: openSync(large.path, 'r'), offset: 0, length: large.size }, resolve)
+    sendRange(binding, socket, { fd: openSync(large.path, 'r'), offset: 0, length: large.size }, resolve)
   })
   t.equal(openCount(large.path), 1)
   socket.destroy()
   t.type(await failed, Error)
   client.tcp.resetAndDestroy()
-  await until(() => openCount(large.path) === 0 && app.ktls.stats().connections.open === 0)
+  await until(() => openCount(large.path) === 0 && statsOf(app).connections.open === 0)
 })
 
 t.test('an idle timeout spares a transfer that moves and ends one that does not', async t => {
@@ -117,7 +118,7 @@ t.test('an idle timeout spares a transfer that moves and ends one that does not'
   socket.on('timeout', () => { timeouts++ })
   // What Node calls when the time is up.
   const timeUp = () => (socket as unknown as { _onTimeout: () => void })._onTimeout()
-  const sent = () => app.ktls.stats().bytes.sendfile
+  const sent = () => statsOf(app).bytes.file
   await until(() => sent() > 0)
   timeUp()
   t.equal(timeouts, 0, 'it has begun')

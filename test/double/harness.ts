@@ -2,6 +2,7 @@
  * The addon with the host double, without lib/: connections whose transmit side
  * is promoted by the addon's exports alone.
  */
+import { deepStrictEqual } from 'node:assert'
 import { randomBytes } from 'node:crypto'
 import { subscribe } from 'node:diagnostics_channel'
 import { once } from 'node:events'
@@ -10,8 +11,9 @@ import { join } from 'node:path'
 import tls from 'node:tls'
 import type { ConnectionOptions, SecureVersion, TLSSocket } from 'node:tls'
 import { MessageChannel } from 'node:worker_threads'
-import type { Binding, Failure, FileRange, Refusal, Session, TransmitListener, Transmitter } from '../../lib/binding'
+import type { Binding, Choice, Failure, FileRange, Promotion, Refusal, Session, TransmitListener, Transmitter } from '../../lib/binding'
 import { certificate } from '../certificate'
+import { BACKEND } from '../support/backend'
 
 export const addon: Binding = require(join(__dirname, '../../../native/build/Release/fastify_ktls_double.node'))
 
@@ -148,20 +150,29 @@ export async function connect (negotiation: Negotiation, options: ConnectionOpti
   return { client, ...accepted }
 }
 
+/** The backend under test and no other. */
+export const CHOICE: Choice = { kernel: BACKEND === 'kernel', rekey: false, threads: BACKEND === 'threads' }
+
 /** Promotes as soon as the session tickets are out. */
-export async function promote (connection: Omit<Connection, 'client'>, rekey = false): Promise<Transmitter | Refusal> {
+export async function promote (connection: Omit<Connection, 'client'>, choice: Partial<Choice> = {}): Promise<Promotion | Refusal> {
   for (;;) {
     await new Promise(setImmediate)
     const listener = new Listener()
-    const result = connection.session.promote(descriptorOf(connection.server), rekey, listener.hear)
-    if ('send' in result) listeners.set(result, listener)
-    if ('send' in result || result.refusal !== 'not-ready') return result
+    const result = connection.session.promote(descriptorOf(connection.server), { ...CHOICE, ...choice }, listener.hear)
+    if ('transmitter' in result) listeners.set(result.transmitter, listener)
+    if ('transmitter' in result || result.refusal !== 'not-ready') return result
   }
+}
+
+/** The transmitter, which is of the backend under test. */
+export async function promoted (connection: Omit<Connection, 'client'>, choice: Partial<Choice> = {}): Promise<Transmitter> {
+  const result = await promote(connection, choice)
+  if (!('transmitter' in result)) throw new Error(`promotion refused: ${JSON.stringify(result)}`)
+  deepStrictEqual([result.transmitter.backend, result.cause], [BACKEND, null])
+  return result.transmitter
 }
 
 export async function connectPromoted (negotiation: Negotiation, options?: ConnectionOptions): Promise<Promoted> {
   const connection = await connect(negotiation, options)
-  const transmitter = await promote(connection)
-  if (!('send' in transmitter)) throw new Error(`promotion refused: ${JSON.stringify(transmitter)}`)
-  return { ...connection, transmitter }
+  return { ...connection, transmitter: await promoted(connection) }
 }

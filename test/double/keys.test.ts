@@ -8,6 +8,7 @@ process.env.KTLS_DOUBLE_REKEY = '1'
 require('./install')
 require('../kernel/keys')
 import t from 'tap'
+import { statsOf } from '../support/backend'
 import { makeFile, makeFolder } from '../support/files'
 import { connectRecords } from '../support/record-client'
 import { serveFolder } from '../support/static'
@@ -41,7 +42,7 @@ for (const transfer of [false, true]) {
     // A record after it would be under the old key, which the client does not take.
     t.strictSame([client.keyUpdates, client.alerts], [1, []])
     t.equal(errors, 1)
-    t.equal(app.ktls.stats().keys.updated, 0)
+    t.equal(statsOf(app).keys.updated, 0)
   })
 }
 
@@ -59,7 +60,7 @@ t.test('no key is changed as long as a network card encrypts, which may refuse i
     await client.until(() => client.ended)
     t.equal(fired().tls_stat, 1)
     t.strictSame([client.keyUpdates, client.alerts], [0, [[1, 0]]])
-    t.match(app.ktls.stats().keys, { updated: 0, usedUp: 1 })
+    t.match(statsOf(app).keys, { updated: 0, usedUp: 1 })
     arm()
   }
 })

@@ -13,6 +13,7 @@ for (const major of [20, 22, 24, 26] as const) {
     const node = await nodeBinary(major)
     const env = { ...process.env, TAP: '1', TAP_TIMEOUT: '1800' }
     await t.spawn(node, [ADDON_TESTS], { env }, 'the addon')
+    await t.spawn(node, [ADDON_TESTS], { env: { ...env, KTLS_TEST_BACKEND: 'threads' } }, 'the addon, by the threads')
     if (major === 22 || major === 26) await t.spawn(node, ['--expose-gc', KERNEL_TESTS, '--double'], { env }, 'the kernel tests')
   })
 }

@@ -15,6 +15,7 @@ import t from 'tap'
 import { Client } from 'undici'
 import type { FallbackReason, ReplyDecision } from '../../types/index'
 import { certificate } from '../certificate'
+import { ONLY, canRekey, statsOf } from '../support/backend'
 import { makeFile, makeFolder, sha256 } from '../support/files'
 import { ktls } from '../support/plugin'
 import { request } from '../support/request'
@@ -37,7 +38,7 @@ function routes (app: FastifyInstance): void {
 async function httpServer (t: Tap.Test): Promise<{ app: FastifyInstance, decided: ReplyDecision[] }> {
   const decided: ReplyDecision[] = []
   const app = Fastify()
-  await app.register(ktls)
+  await app.register(ktls, ONLY)
   app.addHook('onResponse', async (request: FastifyRequest) => { decided.push(request.ktls) })
   routes(app)
   t.teardown(() => app.close())
@@ -50,8 +51,8 @@ t.test('plain HTTP', async t => {
   const [response] = await once(outgoing, 'response') as [http.IncomingMessage]
   t.equal(sha256(await buffer(response)), file.sha256)
   await until(() => decided.length === 1)
-  t.strictSame(decided, [{ offloaded: false, path: 'node', version: null, cipher: null, reason: 'plain-http' }])
-  t.strictSame(app.ktls.stats().fallbacks, { 'plain-http': 1 })
+  t.strictSame(decided, [{ offloaded: false, path: 'node', backend: null, version: null, cipher: null, reason: 'plain-http' }])
+  t.strictSame(statsOf(app).fallbacks, { 'plain-http': 1 })
 })
 
 t.test('mode "require" wants HTTPS', async t => {
@@ -79,7 +80,7 @@ t.test('inject()', async t => {
   for (const app of [plain.app, secure.app]) {
     const { rawPayload } = await app.inject('/file')
     t.equal(sha256(rawPayload), file.sha256)
-    t.strictSame(app.ktls.stats().fallbacks, { inject: 1 })
+    t.strictSame(statsOf(app).fallbacks, { inject: 1 })
   }
   t.match(await secure.decisions(1), [{ path: 'node', reason: 'inject', version: null }])
 })
@@ -91,13 +92,13 @@ const SUITES: ReadonlyArray<{ name: string, tls: TlsOptions, reason: FallbackRea
 ]
 
 for (const { name, tls, reason, cipher } of SUITES) {
-  t.test(`${name} is not for the kernel`, async t => {
+  t.test(`${name} is for no backend`, async t => {
     const { app, origin, decisions } = await startServer(t, { ktls: {}, tls, setup: routes })
     const { minVersion, maxVersion, ciphers } = tls
     const response = await request(`${origin}/file`, { ciphers, ...(minVersion && { minVersion }), ...(maxVersion && { maxVersion }) })
     t.equal(response.sha256, file.sha256)
     t.match(await decisions(1), [{ path: 'node', reason, cipher }])
-    t.equal(app.ktls.stats().connections.promoted, 0)
+    t.equal(statsOf(app).connections.promoted, 0)
   })
 }
 
@@ -110,7 +111,7 @@ t.test('a connection whose user wants smaller records', async t => {
     t.equal(sha256(new Uint8Array(await body.arrayBuffer())), file.sha256)
   }
   t.match(await decisions(2), [{ path: 'node', reason: 'max-send-fragment' }, { path: 'node', reason: 'max-send-fragment' }])
-  t.match(app.ktls.stats().connections, { seen: 1, promoted: 0 })
+  t.match(statsOf(app).connections, { seen: 1, promoted: 0 })
 })
 
 t.test('a connection that OpenSSL traces', async t => {
@@ -141,7 +142,7 @@ t.test('a connection that was handed to the server', async t => {
 const GET_FILE = 'GET /file HTTP/1.0\r\n\r\n'
 
 t.test('a connection whose keys were updated', async t => {
-  const { port, decisions } = await startServer(t, { ktls: {}, setup: routes })
+  const { app, port, decisions } = await startServer(t, { ktls: {}, setup: routes })
   const bytes = await sClient(port, ['-tls1_3', '-no_ign_eof'], async ({ write, line }) => {
     write('K\n')
     await line('KEYUPDATE')
@@ -151,5 +152,5 @@ t.test('a connection whose keys were updated', async t => {
     write(GET_FILE)
   })
   t.equal(sha256(bytes.subarray(-file.size)), file.sha256)
-  t.match(await decisions(1), [{ path: 'node', reason: 'key-updated' }])
+  t.match(await decisions(1), [canRekey(app) ? { path: 'file', reason: null } : { path: 'node', reason: 'key-updated' }])
 })

@@ -12,6 +12,7 @@ import type { FastifyInstance, FastifyReply } from 'fastify'
 import t from 'tap'
 import type { FallbackReason } from '../../types/index'
 import { certificate } from '../certificate'
+import { ONLY, statsOf } from '../support/backend'
 import { makeFile, makeFolder, sha256 } from '../support/files'
 import { ktls } from '../support/plugin'
 import { request } from '../support/request'
@@ -150,20 +151,20 @@ t.test('each reply goes by its path, for its reason', async t => {
     const { sha256, headers } = await request(`${origin}/${index}`, { method })
     t.equal(sha256, body, name)
     const [decision] = await decisions(1)
-    t.match(decision, { reason, offloaded: reason === null, path: reason === null ? 'sendfile' : 'node', version: 'TLSv1.3' }, name)
+    t.match(decision, { reason, offloaded: reason === null, path: reason === null ? 'file' : 'node', version: 'TLSv1.3' }, name)
     if (reason === null) t.equal(headers['content-length'], String(file.size))
   }
-  t.strictSame(new Set(pending), new Set([{ offloaded: false, path: null, version: null, cipher: null, reason: 'pending' }]), 'pending in every handler')
-  const { connections, replies, fallbacks } = app.ktls.stats()
+  t.strictSame(new Set(pending), new Set([{ offloaded: false, path: null, backend: null, version: null, cipher: null, reason: 'pending' }]), 'pending in every handler')
+  const { connections, replies, fallbacks } = statsOf(app)
   const offloaded = REPLIES.filter(({ reason }) => reason === null).length
   t.equal(connections.promoted, offloaded)
-  t.strictSame(replies, { sendfile: offloaded, write: 0, node: REPLIES.length - offloaded })
+  t.strictSame(replies, { file: offloaded, write: 0, node: REPLIES.length - offloaded })
   for (const [reason, count] of Object.entries(fallbacks)) {
     t.equal(count, REPLIES.filter(reply => reply.reason === reason).length, `${reason} is counted`)
   }
 })
 
-t.test('on a promoted connection what is no file is written, encrypted by the kernel', async t => {
+t.test('on a promoted connection what is no file is written, sealed by the backend', async t => {
   const { Client } = await import('undici')
   const { app, origin, decisions } = await startServer(t, {
     ktls: {},
@@ -181,14 +182,14 @@ t.test('on a promoted connection what is no file is written, encrypted by the ke
     t.equal(sha256(new Uint8Array(await body.arrayBuffer())), hash, path)
   }
   t.strictSame((await decisions(4)).map(({ path, reason }) => [path, reason]), [
-    ['sendfile', null],
+    ['file', null],
     ['write', 'too-small'],
     ['write', 'route-opted-out'],
     ['write', 'payload-not-a-file']
   ])
-  const { connections, bytes } = app.ktls.stats()
+  const { connections, bytes } = statsOf(app)
   t.match(connections, { seen: 1, promoted: 1 })
-  t.equal(bytes.sendfile, file.size)
+  t.equal(bytes.file, file.size)
   t.ok(bytes.write > small.size + file.size)
 })
 
@@ -228,7 +229,7 @@ t.test('replies that come past Fastify are counted', async t => {
     t.equal((await request(origin + path)).status, 200)
     t.match(await decisions(1), [{ offloaded: false, path: 'node', reason: 'hijacked' }], path)
   }
-  t.match(app.ktls.stats(), { replies: { node: 3 }, fallbacks: { hijacked: 3 } })
+  t.match(statsOf(app), { replies: { node: 3 }, fallbacks: { hijacked: 3 } })
 })
 
 t.test('routes of contexts that were registered before the plugin are reached', async t => {
@@ -240,20 +241,20 @@ t.test('routes of contexts that were registered before the plugin are reached', 
       child.register(async grandchild => { grandchild.get('/grandchild', (_request, reply) => reply.send(stream())) })
       child.addHook('onResponse', async request => { seen.push(request.ktls) })
     })
-    app.register(ktls)
+    app.register(ktls, ONLY)
     const port = await listen(t, app as unknown as Listener)
     for (const path of ['/child', '/grandchild']) t.equal((await request(`https://127.0.0.1:${port}${path}`)).sha256, file.sha256)
     await until(() => seen.length === 2)
     t.match(seen, [{ offloaded: true, reason: null }, { offloaded: true, reason: null }])
-    t.match(app.ktls.stats().replies, { sendfile: 2 })
+    t.match(statsOf(app).replies, { file: 2 })
   }
 })
 
-t.test('a Unix socket is none of the kernel', async t => {
+t.test('a Unix socket is for no backend', async t => {
   const path = join(folder, 'socket')
   const decided: unknown[] = []
   const app = Fastify({ https: await certificate() })
-  await app.register(ktls)
+  await app.register(ktls, ONLY)
   app.addHook('onResponse', async request => { decided.push(request.ktls) })
   app.get('/', (_request, reply) => reply.header('content-length', file.size).send(stream()))
   await app.listen({ path })
@@ -287,8 +288,8 @@ t.test("an error's own reply is a file", async t => {
     t.equal(sha256, small.sha256, path)
     if (reason !== null) t.match(await decisions(1), [{ path: 'node', reason }])
   }
-  const { bytes, replies } = app.ktls.stats()
-  t.equal(bytes.sendfile, replies.sendfile * small.size)
+  const { bytes, replies } = statsOf(app)
+  t.equal(bytes.file, replies.file * small.size)
 })
 
 t.test('errors of opening and reading give the ordinary error reply', async t => {

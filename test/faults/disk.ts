@@ -1,10 +1,11 @@
 import { createReadStream, readFileSync } from 'node:fs'
 import t from 'tap'
+import { BACKEND, statsOf } from '../support/backend'
 import { ask, get, open, readReply, receive } from '../support/client'
 import { makeDisk } from '../support/disk'
 import type { Disk } from '../support/disk'
 import { makeFile, openCount, sha256 } from '../support/files'
-import { kernelPromotions, openDescriptors } from '../support/kernel'
+import { countPromotions, openDescriptors } from '../support/kernel'
 import { request } from '../support/request'
 import type { ServerOptions, TestServer } from '../support/server'
 import { serveFolder } from '../support/static'
@@ -29,7 +30,7 @@ const causes = ({ warnings }: TestServer) => warnings.map(({ level, err }) => {
   const { code, syscall } = err as NodeJS.ErrnoException & { syscall?: string }
   return { level, code, syscall }
 })
-const WARNED = { level: 40, code: 'EIO', syscall: 'sendfile' }
+const WARNED = { level: 40, code: 'EIO', syscall: BACKEND === 'kernel' ? 'sendfile' : 'read' }
 
 const CASES = [
   { name: 'in the middle of a file', at: BAD, version: 'TLSv1.2' },
@@ -45,7 +46,7 @@ t.test('a bad block cuts the connection before it', async t => {
     await t.test(`${name}, ${version}`, async t => {
       const server = await serveFolder(t, disk.folder, { ktls: {} })
       const { app, port, origin, decisions } = server
-      const [before, promotions] = [openDescriptors().length, kernelPromotions()]
+      const [before, promotions] = [openDescriptors().length, countPromotions()]
       await disk.spoil(bad.path, at)
       const tls = { minVersion: version, maxVersion: version }
       const [cut, ...others] = await Promise.all([
@@ -60,13 +61,13 @@ t.test('a bad block cuts the connection before it', async t => {
       t.notOk(cut.clean, 'no close_notify pretends that this was all')
       t.ok(others.every(({ sha256 }) => sha256 === good.sha256), 'other transfers from the disk go on')
 
-      t.match(await decisions(3), [1, 2, 3].map(() => ({ path: 'sendfile', offloaded: true })))
-      await until(() => app.ktls.stats().connections.open === 0 && openDescriptors().length <= before)
+      t.match(await decisions(3), [1, 2, 3].map(() => ({ path: 'file', offloaded: true })))
+      await until(() => statsOf(app).connections.open === 0 && openDescriptors().length <= before)
       t.strictSame(causes(server), [WARNED], 'one warning, with the cause')
-      const { bytes: sent, replies } = app.ktls.stats()
-      t.strictSame(replies, { sendfile: 3, write: 0, node: 0 })
-      t.ok(sent.sendfile >= 2 * good.size + cut.size && sent.sendfile <= 2 * good.size + at, 'counted is what was sent')
-      t.equal(kernelPromotions() - promotions, 3)
+      const { bytes: sent, replies } = statsOf(app)
+      t.strictSame(replies, { file: 3, write: 0, node: 0 })
+      t.ok(sent.file >= 2 * good.size + cut.size && sent.file <= 2 * good.size + at, 'counted is what was sent')
+      t.equal(countPromotions() - promotions, 3)
 
       const around = [[0, at - (1 << 20)], [at + (1 << 20), SIZE - 1]] as const
       for (const [first, last] of around.filter(([first]) => first < SIZE)) {
@@ -87,7 +88,7 @@ t.test('a bad first block', async t => {
   const plain = await serveFolder(t, disk.folder, { setup })
   const good = makeFile(disk.folder, 300_000, 'good.bin')
   const server = await serveFolder(t, disk.folder, { ktls: {}, setup })
-  let promotions = kernelPromotions()
+  let promotions = countPromotions()
   await disk.spoil(bad.path, 0)
   for (const path of ['/bad.bin', '/stream']) {
     const { status, body } = await request(`${plain.origin}${path}`)
@@ -98,7 +99,7 @@ t.test('a bad first block', async t => {
     t.equal(reply.status, 500, 'as without the plugin')
     t.equal(reply.body.toString(), body.toString())
     t.match(await server.decisions(1), [{ path: 'node', reason: 'file-unreadable' }])
-    t.equal(kernelPromotions(), promotions)
+    t.equal(countPromotions(), promotions)
 
     const client = await open(server.port)
     ask(client, '/good.bin')
@@ -110,10 +111,10 @@ t.test('a bad first block', async t => {
     t.match(await server.decisions(2), [{ offloaded: true }, { path: 'write', reason: 'file-unreadable' }])
     client.tls.destroy()
     promotions++
-    t.equal(kernelPromotions(), promotions)
+    t.equal(countPromotions(), promotions)
   }
   t.strictSame(causes(server), [...causes(plain), ...causes(plain)], 'the log too')
-  await until(() => openCount(bad.path) === 0 && server.app.ktls.stats().connections.open === 0)
+  await until(() => openCount(bad.path) === 0 && statsOf(server.app).connections.open === 0)
 })
 
 t.test('a connection that has sent files ends with the bad one, and what was asked for behind it is let go', async t => {
@@ -121,7 +122,7 @@ t.test('a connection that has sent files ends with the bad one, and what was ask
   const bytes = readFileSync(bad.path)
   const good = makeFile(disk.folder, 300_000, 'good.bin')
   const server = await serveFolder(t, disk.folder, { ktls: {} })
-  const [before, promotions] = [openDescriptors().length, kernelPromotions()]
+  const [before, promotions] = [openDescriptors().length, countPromotions()]
   await disk.spoil(bad.path, BAD)
   const order = ['bad', 'good', 'good'].flatMap(name => ['', `GET /${name}.bin HTTP/1.1`, 'Host: localhost'])
   const { body, clean } = await receive(await get(server.port, '/good.bin', order))
@@ -131,9 +132,9 @@ t.test('a connection that has sent files ends with the bad one, and what was ask
   t.ok(second.length <= BAD)
   t.equal(sha256(second), sha256(bytes.subarray(0, second.length)))
   t.notOk(clean)
-  await until(() => server.app.ktls.stats().connections.open === 0 && openDescriptors().length <= before)
+  await until(() => statsOf(server.app).connections.open === 0 && openDescriptors().length <= before)
   t.strictSame(causes(server), [WARNED])
-  t.equal(kernelPromotions() - promotions, 1)
+  t.equal(countPromotions() - promotions, 1)
 })
 
 t.test('a crowd on the bad file and on a good one', async t => {
@@ -149,6 +150,6 @@ t.test('a crowd on the bad file and on a good one', async t => {
     return t.ok(size <= BAD && hash === sha256(bytes.subarray(0, size)) && !clean, `cut after ${size} bytes`)
   })
   await Promise.all(all)
-  await until(() => server.app.ktls.stats().connections.open === 0 && openDescriptors().length <= before)
+  await until(() => statsOf(server.app).connections.open === 0 && openDescriptors().length <= before)
   t.strictSame(causes(server), Array(10).fill(WARNED))
 })

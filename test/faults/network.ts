@@ -3,9 +3,10 @@ import { readFileSync, writeFileSync } from 'node:fs'
 import { Agent } from 'node:https'
 import type { Socket } from 'node:net'
 import t from 'tap'
+import { statsOf } from '../support/backend'
 import { get, receive } from '../support/client'
 import { makeFile, makeFolder, sha256 } from '../support/files'
-import { kernelPromotions, openDescriptors } from '../support/kernel'
+import { countPromotions, openDescriptors } from '../support/kernel'
 import { changeNetwork, networkCounter, smallPackets, spoilNetwork } from '../support/network'
 import { request } from '../support/request'
 import { serveFolder } from '../support/static'
@@ -35,7 +36,7 @@ for (const { name, netem, counter } of FAULTS) {
       ktls: {},
       setup: app => { app.get('/json', async () => ({ text: 'x'.repeat(20_000) })) }
     })
-    const [promotions, strikes] = [kernelPromotions(), networkCounter(counter)]
+    const [promotions, strikes] = [countPromotions(), networkCounter(counter)]
     await spoilNetwork(t, netem)
 
     const toTheEnd = VERSIONS.map(async version => {
@@ -58,9 +59,9 @@ for (const { name, netem, counter } of FAULTS) {
     await Promise.all([...toTheEnd, ...oneAfterTheOther])
 
     t.ok(networkCounter(counter) > strikes, `${counter} grew by ${networkCounter(counter) - strikes}`)
-    t.equal(kernelPromotions() - promotions, 4)
-    t.equal(app.ktls.stats().connections.seen, 4)
-    t.strictSame(app.ktls.stats().replies, { sendfile: 10, write: 6, node: 0 })
+    t.equal(countPromotions() - promotions, 4)
+    t.equal(statsOf(app).connections.seen, 4)
+    t.strictSame(statsOf(app).replies, { file: 10, write: 6, node: 0 })
     t.strictSame(warnings, [])
   })
 }
@@ -85,19 +86,19 @@ t.test('a network that is silent for a while, then for good', async t => {
     ktls: {},
     setup: app => { app.addHook('onRequest', async request => { socket = request.raw.socket }) }
   })
-  const [promotions, before] = [kernelPromotions(), openDescriptors().length]
+  const [promotions, before] = [countPromotions(), openDescriptors().length]
   await spoilNetwork(t, SLOW)
 
   const patient = await get(port, `/${file.name}`, ['Connection: close'])
   await once(patient.tls, 'readable')
   const received = receive(patient)
   await fallSilent()
-  t.ok(app.ktls.stats().bytes.sendfile < file.size, 'in the middle of the transfer')
+  t.ok(statsOf(app).bytes.file < file.size, 'in the middle of the transfer')
   await changeNetwork(FAST)
   const { sha256, clean } = await received
   t.equal(sha256, file.sha256)
   t.ok(clean)
-  t.match(await decisions(1), [{ path: 'sendfile' }])
+  t.match(await decisions(1), [{ path: 'file' }])
 
   await changeNetwork(SLOW)
   const lost = await get(port, `/${file.name}`)
@@ -106,23 +107,23 @@ t.test('a network that is silent for a while, then for good', async t => {
   await fallSilent()
   // Node's own time-out for idle connections.
   socket!.setTimeout(500)
-  t.match(await decisions(1), [{ path: 'sendfile' }])
-  await until(() => app.ktls.stats().connections.open === 0)
-  t.ok(app.ktls.stats().bytes.sendfile < 2 * file.size)
+  t.match(await decisions(1), [{ path: 'file' }])
+  await until(() => statsOf(app).connections.open === 0)
+  t.ok(statsOf(app).bytes.file < 2 * file.size)
   lost.tls.destroy()
   await until(() => openDescriptors().length <= before)
   t.strictSame(warnings, [])
-  t.equal(kernelPromotions() - promotions, 2)
+  t.equal(countPromotions() - promotions, 2)
 })
 
 t.test('IPv6', async t => {
   const folder = makeFolder(t)
   const file = makeFile(folder, 300_000)
   const { port, decisions } = await serveFolder(t, folder, { ktls: {}, host: '::1' })
-  const promotions = kernelPromotions()
+  const promotions = countPromotions()
   t.equal((await request(`https://[::1]:${port}/${file.name}`)).sha256, file.sha256)
-  t.match(await decisions(1), [{ path: 'sendfile' }])
-  t.equal(kernelPromotions() - promotions, 1)
+  t.match(await decisions(1), [{ path: 'file' }])
+  t.equal(countPromotions() - promotions, 1)
 })
 
 t.test('a send buffer that is smaller than a record', async t => {
@@ -135,14 +136,14 @@ t.test('a send buffer that is smaller than a record', async t => {
   const file = makeFile(folder, 3_000_001)
   for (const version of VERSIONS) {
     const { app, port, decisions } = await serveFolder(t, folder, { ktls: {} })
-    const promotions = kernelPromotions()
+    const promotions = countPromotions()
     const client = await get(port, `/${file.name}`, ['Connection: close'], { minVersion: version, maxVersion: version })
     await once(client.tls, 'readable')
-    await until(() => app.ktls.stats().bytes.sendfile > 0)
+    await until(() => statsOf(app).bytes.file > 0)
     const { sha256, clean } = await receive(client)
     t.equal(sha256, file.sha256, version)
     t.ok(clean)
-    t.match(await decisions(1), [{ path: 'sendfile' }])
-    t.equal(kernelPromotions() - promotions, 1)
+    t.match(await decisions(1), [{ path: 'file' }])
+    t.equal(countPromotions() - promotions, 1)
   }
 })

@@ -2,6 +2,7 @@ import { appendFileSync, createReadStream, readFileSync, truncateSync } from 'no
 import { dirname, join } from 'node:path'
 import type { TLSSocket } from 'node:tls'
 import t from 'tap'
+import { statsOf } from '../support/backend'
 import { ask, get, open, readReply, receive } from '../support/client'
 import type { RawClient, Received } from '../support/client'
 import { makeDisk } from '../support/disk'
@@ -9,7 +10,7 @@ import { makeFile, openCount, sha256 } from '../support/files'
 import type { TestFile } from '../support/files'
 import { makeSlowFolder } from '../support/fuse'
 import type { SlowFolder } from '../support/fuse'
-import { kernelPromotions, openDescriptors } from '../support/kernel'
+import { countPromotions, openDescriptors } from '../support/kernel'
 import { isKnownCached } from '../support/page-cache'
 import { request } from '../support/request'
 import { startServer } from '../support/server'
@@ -81,7 +82,7 @@ async function askForSlow (port: number, name: string): Promise<Waiting> {
 /** More clients than there are readers, all of which wait. */
 async function crowd ({ app, port }: TestServer, name: string): Promise<Waiting[]> {
   const all = await Promise.all(Array.from({ length: READERS + 4 }, () => askForSlow(port, name)))
-  await until(() => app.ktls.stats().connections.promoted === all.length && all.filter(({ got }) => got >= FIRST_PART).length >= READERS)
+  await until(() => statsOf(app).connections.promoted === all.length && all.filter(({ got }) => got >= FIRST_PART).length >= READERS)
   return all
 }
 
@@ -96,7 +97,7 @@ function right (t: Tap.Test, replies: ReadonlyArray<{ readonly sha256: string }>
 
 t.test('others are served while a file waits for its disk', async t => {
   const { app, port, origin, decisions, warnings } = await serve(t)
-  const promotions = kernelPromotions()
+  const promotions = countPromotions()
   // So many that one at least is on the sender of the file that waits.
   const others = threadsNamed('ktls-sender').length + 1
   const known = await Promise.all(Array.from({ length: others }, () => open(port)))
@@ -117,8 +118,8 @@ t.test('others are served while a file waits for its disk', async t => {
   t.ok(received.clean)
   for (const { tls } of known) tls.destroy()
   t.ok((await decisions(3 * others + 1)).every(({ offloaded }) => offloaded))
-  t.equal(kernelPromotions() - promotions, 2 * others + 1)
-  await until(() => app.ktls.stats().connections.open === 0)
+  t.equal(countPromotions() - promotions, 2 * others + 1)
+  await until(() => statsOf(app).connections.open === 0)
   t.strictSame(warnings, [])
 })
 
@@ -132,7 +133,7 @@ t.test('others are served while the close of a file that was given up waits', as
   const sockets: TLSSocket[] = []
   app.server.on('secureConnection', (socket: TLSSocket) => sockets.push(socket))
   await Promise.all(Array.from({ length: count }, () => get(port, '/slow/given-up')))
-  await until(() => app.ktls.stats().connections.promoted === count && openCount(path) === count)
+  await until(() => statsOf(app).connections.promoted === count && openCount(path) === count)
   slow.holdCloses(true)
   // Not by the clients: of their resets a reader would hear.
   for (const socket of sockets) socket.destroy()
@@ -140,13 +141,13 @@ t.test('others are served while the close of a file that was given up waits', as
   right(t, await downloads(origin, count), ordinary)
   t.equal(openCount(path), 0, 'in this process, though the kernel waits')
   slow.holdCloses(false)
-  await until(() => app.ktls.stats().connections.open === 0)
+  await until(() => statsOf(app).connections.open === 0)
 })
 
 t.test('more files wait for their disk than there are threads to wait', async t => {
   const server = await serve(t)
   const { origin, decisions } = server
-  const promotions = kernelPromotions()
+  const promotions = countPromotions()
   const waiting = await crowd(server, 'crowd')
   const others = downloads(origin, OTHERS)
   if (knowsCache) await others
@@ -159,28 +160,28 @@ t.test('more files wait for their disk than there are threads to wait', async t 
   right(t, received, slowFile)
   t.ok(received.every(({ clean }) => clean))
   t.ok((await decisions(waiting.length + OTHERS)).every(({ offloaded }) => offloaded))
-  t.equal(kernelPromotions() - promotions, waiting.length + OTHERS)
+  t.equal(countPromotions() - promotions, waiting.length + OTHERS)
 })
 
 t.test('clients leave while their file waits for its disk', async t => {
   const server = await serve(t)
   const { app, origin, warnings } = server
-  const [promotions, before] = [kernelPromotions(), openDescriptors().length]
+  const [promotions, before] = [countPromotions(), openDescriptors().length]
   const waiting = await crowd(server, 'left')
   waiting.forEach(({ client }, i) => {
     if (i % 2 === 0) client.tcp.resetAndDestroy()
     else client.tls.destroy()
   })
   // A FIN alone does not tell the server that nobody reads.
-  await until(() => app.ktls.stats().connections.open <= waiting.length / 2)
+  await until(() => statsOf(app).connections.open <= waiting.length / 2)
   t.ok(slow.held() > 0)
   t.ok(openCount(join(slow.folder, 'left')) > 0, 'the threads that wait have it open')
   await slow.release()
-  await until(() => app.ktls.stats().connections.open === 0 && openDescriptors().length <= before)
+  await until(() => statsOf(app).connections.open === 0 && openDescriptors().length <= before)
   t.equal(openCount(join(slow.folder, 'left')), 0)
   right(t, [await request(`${origin}/slow/left`)], slowFile)
   right(t, await downloads(origin, 1), ordinary)
-  t.equal(kernelPromotions() - promotions, waiting.length + 2)
+  t.equal(countPromotions() - promotions, waiting.length + 2)
   t.strictSame(warnings, [])
 })
 
@@ -192,20 +193,20 @@ t.test('a file that has become longer or shorter behind a file server', async t 
     ktls: {},
     setup: app => { app.get('/', (_request, reply) => reply.send(createReadStream(join(folder, 'changing')))) }
   })
-  const promotions = kernelPromotions()
+  const promotions = countPromotions()
   right(t, [await request(origin)], file)
   for (const change of [() => appendFileSync(file.path, 'more'), () => truncateSync(file.path, 90_000)]) {
     change()
     t.equal((await request(origin)).sha256, sha256(readFileSync(file.path)))
   }
   t.match(await decisions(3), [{ offloaded: true }, { offloaded: true }, { offloaded: true }])
-  t.equal(kernelPromotions() - promotions, 3)
+  t.equal(countPromotions() - promotions, 3)
 })
 
 t.test('a server closes while a file waits for its disk', async t => {
   const before = openDescriptors().length
   const { app, port } = await serve(t)
-  const promotions = kernelPromotions()
+  const promotions = countPromotions()
   const waiting = await askForSlow(port, 'closed')
   await until(() => waiting.got >= FIRST_PART && slow.held() > 0)
   await app.close()
@@ -215,5 +216,5 @@ t.test('a server closes while a file waits for its disk', async t => {
   t.ok(size < slowFile.size)
   t.notOk(clean, 'no close_notify pretends that this was all')
   await until(() => openDescriptors().length <= before)
-  t.equal(kernelPromotions() - promotions, 1)
+  t.equal(countPromotions() - promotions, 1)
 })

@@ -1,9 +1,10 @@
 import { once } from 'node:events'
 import type { TLSSocket } from 'node:tls'
 import t from 'tap'
+import { statsOf } from '../support/backend'
 import { get } from '../support/client'
 import { makeFile, makeFolder } from '../support/files'
-import { kernelPromotions } from '../support/kernel'
+import { countPromotions } from '../support/kernel'
 import { connectRecords, CONTENT } from '../support/record-client'
 import type { RecordClient } from '../support/record-client'
 import type { ServerOptions } from '../support/server'
@@ -42,16 +43,16 @@ async function make (t: Tap.Test, wrong: (client: RecordClient) => void, options
       app.server.on('clientError', (error: NodeJS.ErrnoException) => events.push(`clientError ${error.code}`))
     }
   })
-  const before = kernelPromotions()
+  const before = countPromotions()
   const client = await connectRecords(port)
   client.get(`/${file.name}`)
   t.equal((await client.reply()).sha256, file.sha256)
-  t.equal(kernelPromotions() - before, options.ktls === undefined ? 0 : 1)
+  t.equal(countPromotions() - before, options.ktls === undefined ? 0 : 1)
   if (options.transfer) {
     client.tcp.pause()
     client.get(`/${large.name}`)
     await once(app.server, 'request')
-    if (options.ktls !== undefined) await until(() => app.ktls.stats().bytes.sendfile > file.size)
+    if (options.ktls !== undefined) await until(() => statsOf(app).bytes.file > file.size)
   }
   wrong(client)
   const socket = sockets[0]!
@@ -79,10 +80,10 @@ for (const transfer of [false, true]) {
 
 t.test('TLS 1.2: a wrong tag', async t => {
   const { port } = await serveFolder(t, folder, { ktls: {}, tls: { maxVersion: 'TLSv1.2' } })
-  const before = kernelPromotions()
+  const before = countPromotions()
   const { tls, tcp } = await get(port, `/${file.name}`)
   await once(tls, 'data')
-  t.equal(kernelPromotions(), before + 1)
+  t.equal(countPromotions(), before + 1)
   tls.resume()
   tcp.write(Buffer.concat([Buffer.from([23, 3, 3, 0, 40]), Buffer.alloc(40)]))
   const [error] = await once(tls, 'error')

@@ -8,7 +8,7 @@ import type { Message } from '../support/closing-child'
 import { endingOf, withAndWithout } from '../support/ending'
 import type { Ending, Held } from '../support/ending'
 import { makeFile, makeFolder } from '../support/files'
-import { kernelPromotions } from '../support/kernel'
+import { countPromotions } from '../support/kernel'
 import { messageOf } from '../support/message'
 import { atRest } from '../support/sleep'
 import { keepAllBuffersSmall } from '../support/sockets'
@@ -104,6 +104,6 @@ t.test('on SIGTERM a process that closes its server finishes a transfer and ends
 })
 
 t.test('afterwards the process sleeps', async t => {
-  t.ok(kernelPromotions() > 0)
+  t.ok(countPromotions() > 0)
   await atRest(t)
 })

@@ -4,15 +4,16 @@ import type { TLSSocket } from 'node:tls'
 import t from 'tap'
 import { certificate, makeCertificate } from '../certificate'
 import type { Certificate } from '../certificate'
+import { statsOf } from '../support/backend'
 import { get, open, readReply, receive, send } from '../support/client'
 import { makeFile, makeFolder } from '../support/files'
-import { kernelPromotions } from '../support/kernel'
+import { countPromotions } from '../support/kernel'
 import { request } from '../support/request'
 import { serveFolder } from '../support/static'
 
 const folder = makeFolder(t)
 const file = makeFile(folder, 300_000)
-const SENDFILE = { path: 'sendfile', reason: null, offloaded: true }
+const OFFLOADED = { path: 'file', reason: null, offloaded: true }
 
 let own: Certificate
 let other: Certificate
@@ -28,7 +29,7 @@ function fetchAs (origin: string, servername: string, cert: string, options: htt
 
 t.test("listeners for 'keylog' get every line", async t => {
   const { app, origin, decisions } = await serveFolder(t, folder, { ktls: {} })
-  const before = kernelPromotions()
+  const before = countPromotions()
   const seen: string[] = []
   const listen = () => app.server.on('keylog', line => seen.push(line.toString()))
   for (const [when, expected] of [['nobody listens yet', 0], ['one listens', 1], ['two listen', 2]] as const) {
@@ -38,12 +39,12 @@ t.test("listeners for 'keylog' get every line", async t => {
     const lines: string[] = []
     agent.on('keylog', line => lines.push(line.toString()))
     t.equal((await request(`${origin}/${file.name}`, { agent })).sha256, file.sha256, when)
-    t.match(await decisions(1), [SENDFILE])
+    t.match(await decisions(1), [OFFLOADED])
     t.equal(lines.length, 5, 'what the client itself knows')
     t.strictSame(seen.sort(), lines.flatMap(line => Array<string>(expected).fill(line)).sort(), when)
     agent.destroy()
   }
-  t.equal(kernelPromotions() - before, 3)
+  t.equal(countPromotions() - before, 3)
 })
 
 t.test('a context chosen by the name that the client asks for', async t => {
@@ -58,7 +59,7 @@ t.test('a context chosen by the name that the client asks for', async t => {
       }
     }
   })
-  const before = kernelPromotions()
+  const before = countPromotions()
   for (const [{ origin, decisions }, name, { cert }] of [
     [added, 'other.test', other],
     [added, 'localhost', own],
@@ -68,26 +69,26 @@ t.test('a context chosen by the name that the client asks for', async t => {
     [called, 'late.test', late]
   ] as const) {
     t.equal((await fetchAs(origin, name, cert)).sha256, file.sha256, name)
-    t.match(await decisions(1), [SENDFILE])
+    t.match(await decisions(1), [OFFLOADED])
   }
-  for (const { app } of [added, called]) t.match(app.ktls.stats().connections, { seen: 3, promoted: 3 })
-  t.equal(kernelPromotions() - before, 6)
+  for (const { app } of [added, called]) t.match(statsOf(app).connections, { seen: 3, promoted: 3 })
+  t.equal(countPromotions() - before, 6)
 })
 
 // Node then chooses the context between the two, and OpenSSL changes over at the second.
 t.test('a context chosen by name for a client that has to send two hellos', async t => {
   const { app, origin, decisions } = await serveFolder(t, folder, { ktls: {}, tls: { ecdhCurve: 'X25519' } })
   ;(app.server as https.Server).addContext('other.test', { ...other, ecdhCurve: 'X25519' })
-  const before = kernelPromotions()
+  const before = countPromotions()
   // The client has a key for the first group alone, and is asked for the second (RFC 8446 4.1.4).
   t.equal((await fetchAs(origin, 'other.test', other.cert, { ecdhCurve: 'P-256:X25519' })).sha256, file.sha256)
-  t.match(await decisions(1), [SENDFILE])
-  t.equal(kernelPromotions() - before, 1)
+  t.match(await decisions(1), [OFFLOADED])
+  t.equal(countPromotions() - before, 1)
 })
 
 t.test('a certificate that is replaced while the server runs', async t => {
   const { app, port, origin, decisions } = await serveFolder(t, folder, { ktls: {} })
-  const before = kernelPromotions()
+  const before = countPromotions()
   const staying = await get(port, `/${file.name}`)
   const waiting = await open(port)
   t.equal((await readReply(staying)).sha256, file.sha256)
@@ -100,9 +101,9 @@ t.test('a certificate that is replaced while the server runs', async t => {
     t.equal(sha256, file.sha256, when)
     t.ok(clean)
   }
-  t.match(await decisions(5), Array(5).fill(SENDFILE))
-  t.match(app.ktls.stats().connections, { seen: 4, promoted: 4 })
-  t.equal(kernelPromotions() - before, 4)
+  t.match(await decisions(5), Array(5).fill(OFFLOADED))
+  t.match(statsOf(app).connections, { seen: 4, promoted: 4 })
+  t.equal(countPromotions() - before, 4)
 })
 
 t.test('client certificates', async t => {
@@ -119,7 +120,7 @@ t.test('client certificates', async t => {
             })
           }
         })
-        const before = kernelPromotions()
+        const before = countPromotions()
         const clients = [
           { certificate: other, peer: { name: 'other.test', authorized: true, error: null } },
           { certificate: late, peer: { name: 'late.test', authorized: false, error: 'DEPTH_ZERO_SELF_SIGNED_CERT' } },
@@ -136,25 +137,25 @@ t.test('client certificates', async t => {
           served++
           t.equal((await get(`/${file.name}`)).sha256, file.sha256)
           t.strictSame(JSON.parse((await get('/peer')).body.toString()), peer)
-          t.match(await decisions(2), [SENDFILE, { path: 'write' }])
+          t.match(await decisions(2), [OFFLOADED, { path: 'write' }])
           agent.destroy()
         }
-        t.equal(kernelPromotions() - before, served)
-        t.match(app.ktls.stats().connections, { promoted: served })
+        t.equal(countPromotions() - before, served)
+        t.match(statsOf(app).connections, { promoted: served })
       })
     }
   }
 })
 
 t.test('HTTP/1.1 agreed on by ALPN', async t => {
-  const before = kernelPromotions()
+  const before = countPromotions()
   const servers = [{}, { ALPNProtocols: ['http/1.1'] }, { ALPNCallback: () => 'http/1.1' }]
   for (const tls of servers) {
     const { port, decisions } = await serveFolder(t, folder, { ktls: {}, tls })
     const client = await get(port, `/${file.name}`, ['Connection: close'], { ALPNProtocols: ['h2', 'http/1.1'] })
     t.equal(client.tls.alpnProtocol, 'http/1.1')
     t.equal((await receive(client)).sha256, file.sha256)
-    t.match(await decisions(1), [SENDFILE])
+    t.match(await decisions(1), [OFFLOADED])
   }
-  t.equal(kernelPromotions() - before, servers.length)
+  t.equal(countPromotions() - before, servers.length)
 })

@@ -3,9 +3,10 @@ import type { ReadStream } from 'node:fs'
 import { once } from 'node:events'
 import t from 'tap'
 import { closings } from '../support/accounts'
+import { statsOf } from '../support/backend'
 import { get, receive } from '../support/client'
 import { makeFile, makeFolder } from '../support/files'
-import { kernelPromotions, openDescriptors } from '../support/kernel'
+import { countPromotions, openDescriptors } from '../support/kernel'
 import { request } from '../support/request'
 import { startServer } from '../support/server'
 import { keepAllBuffersSmall } from '../support/sockets'
@@ -31,13 +32,13 @@ t.test('a client that leaves in the middle', async t => {
   const before = openDescriptors().length
   for (const how of ['by closing', 'by a reset'] as const) {
     await t.test(how, async t => {
-      const promotions = kernelPromotions()
+      const promotions = countPromotions()
       const client = await get(port, `/${file.name}`)
       await once(client.tls, 'data')
       if (how === 'by closing') client.tls.destroy()
       else client.tcp.resetAndDestroy()
-      await until(() => app.ktls.stats().connections.open === 0 && openDescriptors().length <= before)
-      t.equal(kernelPromotions() - promotions, 1)
+      await until(() => statsOf(app).connections.open === 0 && openDescriptors().length <= before)
+      t.equal(countPromotions() - promotions, 1)
       const next = await request(`${origin}/${file.name}`)
       t.equal(next.sha256, file.sha256, 'the next client is served')
     })
@@ -57,7 +58,7 @@ t.test('a file that is truncated during its transfer ends the connection', async
   t.ok(received.size < BIG)
   t.notOk(received.clean, 'no close_notify pretends that this was all')
   t.ok(warnings.some(({ err }) => (err as { code?: string } | undefined)?.code === 'FST_KTLS_FILE_TRUNCATED'), 'the log says so')
-  await until(() => app.ktls.stats().connections.open === 0)
+  await until(() => statsOf(app).connections.open === 0)
   t.equal((await request(`${origin}/${file.name}`)).body.length, 1 << 20)
 })
 
@@ -92,13 +93,13 @@ t.test("no byte reaches another client's connection, descriptors being reused on
     await Promise.all(clients.map(({ tls }) => once(tls, 'readable')))
     // Gone on the server's side too before the next ones arrive on the same numbers.
     for (const { tcp } of clients) tcp.resetAndDestroy()
-    await until(() => app.ktls.stats().connections.open === 0)
+    await until(() => statsOf(app).connections.open === 0)
     const replies = await Promise.all(staying.map(file => request(`${origin}/${file.name}`)))
     for (const [index, reply] of replies.entries()) {
       if (reply.sha256 !== staying[index]!.sha256) t.fail(`round ${round}: wrong body`)
     }
   }
-  t.equal(app.ktls.stats().replies.sendfile, 10 * 6)
+  t.equal(statsOf(app).replies.file, 10 * 6)
 })
 
 t.test('a stream destroyed by the application ends its connection', async t => {
@@ -122,7 +123,7 @@ t.test('a stream destroyed by the application ends its connection', async t => {
   const { size, clean } = await receive(client)
   t.ok(size < BIG)
   t.notOk(clean)
-  await until(() => app.ktls.stats().connections.open === 0 && openDescriptors().length <= before)
+  await until(() => statsOf(app).connections.open === 0 && openDescriptors().length <= before)
 })
 
 t.test('the server closes in the middle of transfers', async t => {
@@ -144,11 +145,11 @@ t.test('the last bytes arrive before a clean end, however slow the client', asyn
   const file = makeFile(folder, 9_000_001)
   for (const version of ['TLSv1.2', 'TLSv1.3'] as const) {
     const { app, port } = await serveFolder(t, folder, { ktls: {} })
-    await until(() => app.ktls.stats().connections.open === 0)
+    await until(() => statsOf(app).connections.open === 0)
     const before = closings()
     const client = await get(port, `/${file.name}`, ['Connection: close'], { minVersion: version, maxVersion: version })
     await once(client.tls, 'readable')
-    await until(() => app.ktls.stats().bytes.sendfile > 1_000_000)
+    await until(() => statsOf(app).bytes.file > 1_000_000)
     const { sha256, clean } = await receive(client)
     t.equal(sha256, file.sha256)
     t.ok(clean, 'close_notify came')

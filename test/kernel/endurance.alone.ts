@@ -1,5 +1,6 @@
 import { once } from 'node:events'
 import t from 'tap'
+import { statsOf } from '../support/backend'
 import { get } from '../support/client'
 import { makeFile, makeFolder } from '../support/files'
 import { openDescriptors } from '../support/kernel'
@@ -27,13 +28,13 @@ t.test('a thousand downloads later, descriptors and memory are where they were',
         t.fail('wrong body')
       }
     }
-    await until(() => app.ktls.stats().connections.open === 0)
+    await until(() => statsOf(app).connections.open === 0)
     await until(() => openDescriptors().length <= base)
     return memoryInUse()
   }
   // The sender thread's own descriptors come with the first promotion.
   await request(`${origin}/${file.name}`)
-  await until(() => app.ktls.stats().connections.open === 0)
+  await until(() => statsOf(app).connections.open === 0)
   const base = openDescriptors().length
   const samples = [await download(BATCH)]
   for (let i = 0; i < 3; i++) samples.push(await download(BATCH))
@@ -42,5 +43,5 @@ t.test('a thousand downloads later, descriptors and memory are where they were',
     const growth = samples.slice(1).map((sample, i) => Math.round((sample[kind] - samples[i]![kind]) / BATCH))
     t.ok(growth.filter(bytes => bytes < bound).length >= 2, `${kind} memory grew by ${growth.join(', ')} bytes a download`)
   }
-  t.equal(app.ktls.stats().connections.promoted, 4 * BATCH + 1)
+  t.equal(statsOf(app).connections.promoted, 4 * BATCH + 1)
 })

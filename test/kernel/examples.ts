@@ -11,8 +11,9 @@ import { createApp as createProxied, passThrough } from '../../examples/proxy'
 import { createApp as createStatic } from '../../examples/static'
 import { createApp as createVideo } from '../../examples/video/app'
 import { certificate } from '../certificate'
+import { BACKEND } from '../support/backend'
 import { makeFile, makeFolder, sha256 } from '../support/files'
-import { kernelPromotions, usesDouble } from '../support/kernel'
+import { countPromotions, usesDouble } from '../support/kernel'
 import { request } from '../support/request'
 import { StartChild } from '../start/child'
 import { listen } from '../support/server'
@@ -35,11 +36,11 @@ async function serve (t: Tap.Test, app: Listener): Promise<string> {
   return `https://127.0.0.1:${await listen(t, app)}`
 }
 
-/** What comes back, without the body, and how many connections the kernel got for it. */
+/** What comes back, without the body, and how many connections the backend got for it. */
 async function exchange (url: string, headers: Record<string, string> = {}) {
-  const before = kernelPromotions()
+  const before = countPromotions()
   const { body, rawHeaders, ...rest } = await request(url, { headers })
-  return { ...rest, promotions: kernelPromotions() - before }
+  return { ...rest, promotions: countPromotions() - before }
 }
 
 t.test('minimal', async t => {
@@ -79,7 +80,7 @@ t.test('proxy', async t => {
   await new Promise<void>(resolve => { proxy.listen(0, '127.0.0.1', resolve) })
   t.teardown(() => proxy.close())
   const through = `https://127.0.0.1:${(proxy.address() as AddressInfo).port}`
-  t.match(await exchange(`${through}/${file.name}`), WHOLE, 'TCP that is passed on stays in the kernel')
+  t.match(await exchange(`${through}/${file.name}`), WHOLE, 'TCP that is passed on stays with the backend')
 
   const headers = { 'x-forwarded-for': '203.0.113.7' }
   for (const origin of [direct, through]) {
@@ -95,7 +96,7 @@ t.test('equivalence', async t => {
   const transferred = { bytes: file.size, sha256: file.sha256 }
   t.match(comparisons, [
     { ...transferred, url: '/memory', path: 'node', reason: 'payload-not-a-file' },
-    { ...transferred, url: '/file', path: 'sendfile', reason: null },
+    { ...transferred, url: '/file', path: 'file', reason: null },
     { ...transferred, url: '/memory', path: 'write', reason: 'payload-not-a-file' }
   ])
   for (const { milliseconds, processor } of comparisons) t.ok(milliseconds > 0 && processor >= 0)
@@ -117,7 +118,7 @@ t.test('cluster', async t => {
   t.equal((await request(`${origin}/${file.name}`, { agent })).sha256, file.sha256)
   const { worker, replies } = JSON.parse((await request(`${origin}/stats`, { agent })).body.toString())
   t.ok(worker >= 1 && worker <= availableParallelism())
-  t.strictSame(replies, { sendfile: 1, write: 0, node: 0 })
+  t.strictSame(replies, { file: { kernel: 0, threads: 0, [BACKEND]: 1 }, write: { kernel: 0, threads: 0 }, node: 0 })
   agent.destroy()
   child.signal('SIGTERM')
   t.strictSame(await child.end(), { code: 0, errors: '' })

@@ -2,10 +2,11 @@ import { once } from 'node:events'
 import { appendFileSync, existsSync, readFileSync, renameSync, rmSync, truncateSync } from 'node:fs'
 import type { ReadStream } from 'node:fs'
 import t from 'tap'
+import { statsOf } from '../support/backend'
 import { get, receive } from '../support/client'
 import { makeFile, makeFolder, openCount, sha256 } from '../support/files'
 import type { TestFile } from '../support/files'
-import { kernelPromotions } from '../support/kernel'
+import { countPromotions } from '../support/kernel'
 import { request } from '../support/request'
 import { keepAllBuffersSmall } from '../support/sockets'
 import { serveFolder } from '../support/static'
@@ -32,17 +33,17 @@ for (const { name, change } of HARMLESS) {
     const file = makeFile(folder, BIG, 'big.bin')
     const next = makeFile(folder, 100_000, 'next.bin')
     const { app, port, origin, decisions, warnings } = await serveFolder(t, folder, { ktls: {} })
-    const promotions = kernelPromotions()
+    const promotions = countPromotions()
     const client = await get(port, '/big.bin', ['', 'GET /next.bin HTTP/1.1', 'Host: localhost', 'Connection: close'])
     await once(client.tls, 'readable')
-    await until(() => app.ktls.stats().bytes.sendfile > 0)
+    await until(() => statsOf(app).bytes.file > 0)
     change(file, folder)
     const { body, clean } = await receive(client)
     t.equal(sha256(body.subarray(0, BIG)), file.sha256)
     t.equal(sha256(body.subarray(body.indexOf('\r\n\r\n', BIG) + 4)), next.sha256, 'the reply behind it')
     t.ok(clean)
-    t.match(await decisions(2), [{ path: 'sendfile' }, { path: 'sendfile' }])
-    t.equal(kernelPromotions() - promotions, 1)
+    t.match(await decisions(2), [{ path: 'file' }, { path: 'file' }])
+    t.equal(countPromotions() - promotions, 1)
     t.strictSame(warnings, [])
     await until(() => openCount(file.path) + openCount(`${file.path} (deleted)`) === 0)
 
@@ -59,19 +60,19 @@ t.test('a file that is emptied during its transfer ends the connection', async t
   makeFile(folder, 100_000, 'next.bin')
   const bytes = readFileSync(file.path)
   const { app, port, decisions, warnings } = await serveFolder(t, folder, { ktls: {} })
-  const promotions = kernelPromotions()
+  const promotions = countPromotions()
   const client = await get(port, '/big.bin', ['', 'GET /next.bin HTTP/1.1', 'Host: localhost', 'Connection: close'])
   await once(client.tls, 'readable')
-  await until(() => app.ktls.stats().bytes.sendfile > 0)
+  await until(() => statsOf(app).bytes.file > 0)
   truncateSync(file.path, 0)
   const { size, sha256: hash, clean } = await receive(client)
   t.ok(size < BIG)
   t.equal(hash, sha256(bytes.subarray(0, size)), 'what came are the bytes that were there')
   t.notOk(clean)
-  t.match(await decisions(1), [{ path: 'sendfile' }])
-  t.equal(kernelPromotions() - promotions, 1)
+  t.match(await decisions(1), [{ path: 'file' }])
+  t.equal(countPromotions() - promotions, 1)
   t.strictSame(warnings.map(({ err }) => (err as { code?: string }).code), ['FST_KTLS_FILE_TRUNCATED'])
-  await until(() => app.ktls.stats().connections.open === 0 && openCount(file.path) === 0)
+  await until(() => statsOf(app).connections.open === 0 && openCount(file.path) === 0)
 })
 
 t.test('a file that is emptied after it was opened, before it is sent, ends the connection', async t => {
@@ -91,11 +92,11 @@ t.test('a file that is emptied after it was opened, before it is sent, ends the 
       })
     }
   })
-  const promotions = kernelPromotions()
+  const promotions = countPromotions()
   const { size, clean } = await receive(await get(port, `/${file.name}`))
   t.equal(size, 0)
   t.notOk(clean)
-  t.equal(kernelPromotions() - promotions, 1)
+  t.equal(countPromotions() - promotions, 1)
   t.strictSame(warnings.map(({ err }) => (err as { code?: string }).code), ['FST_KTLS_FILE_TRUNCATED'])
-  await until(() => app.ktls.stats().connections.open === 0 && openCount(file.path) === 0)
+  await until(() => statsOf(app).connections.open === 0 && openCount(file.path) === 0)
 })

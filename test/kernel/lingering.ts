@@ -3,10 +3,11 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { FastifyInstance } from 'fastify'
 import t from 'tap'
+import { statsOf } from '../support/backend'
 import { get, open, readReply, receive, requestOf, send } from '../support/client'
 import { curl } from '../support/curl'
 import { makeFile, makeFolder } from '../support/files'
-import { kernelPromotions, openDescriptors } from '../support/kernel'
+import { countPromotions, openDescriptors } from '../support/kernel'
 import { serveFolder } from '../support/static'
 import { until } from '../support/wait'
 
@@ -31,13 +32,13 @@ for (const promoted of [false, true]) {
     for (const size of SIZES) {
       const page = makeFile(folder, size)
       for (let i = 0; i < UPLOADS; i++) {
-        const before = kernelPromotions()
+        const before = countPromotions()
         const [reply] = (await curl(folder, [...(promoted ? [`${origin}/${first.name}`] : []), `${origin}/`], [
           '--header', 'Expect:', '--header', 'Content-Type: application/json', '--header', `X-Page: ${page.name}`
         ], { last: ['--data-binary', `@${upload}`] })).slice(-1)
         t.match(reply, { status: 413, sha256: page.sha256, connects: promoted ? 0 : 1 }, `${size} bytes`)
-        t.equal(kernelPromotions() - before, 1)
-        t.match((await decisions(promoted ? 2 : 1)).at(-1), { path: 'sendfile' })
+        t.equal(countPromotions() - before, 1)
+        t.match((await decisions(promoted ? 2 : 1)).at(-1), { path: 'file' })
       }
     }
   })
@@ -60,7 +61,7 @@ t.test('a file with Connection: close arrives whole though requests are pipeline
     const client = await open(port)
     client.tls.write(requestOf('/close') + requestOf(`/${file.name}`, padding).repeat(300))
     t.equal((await readReply(client)).sha256, file.sha256, `${size} bytes`)
-    t.match(await decisions(1), [{ path: 'sendfile' }])
+    t.match(await decisions(1), [{ path: 'file' }])
     client.tls.destroy()
   }
 })
@@ -78,7 +79,7 @@ t.test('a client that sends no more, and does not close, is waited for some seco
     const { sha256, head } = await readReply(client)
     t.equal(sha256, page.sha256)
     t.match(head, /^connection: close\r$/im)
-    await until(() => app.ktls.stats().connections.open === 0)
+    await until(() => statsOf(app).connections.open === 0)
     const begun = Date.now()
     const kept = () => openDescriptors().length > descriptors + 1
     if (round === 'first') {
@@ -104,6 +105,6 @@ t.test('a client that only reads keeps nothing open once it has all', async t =>
     const { sha256, clean } = await receive(client)
     t.equal(sha256, file.sha256)
     t.ok(clean)
-    await until(() => app.ktls.stats().connections.open === 0 && (i === 0 || openDescriptors().length <= descriptors))
+    await until(() => statsOf(app).connections.open === 0 && (i === 0 || openDescriptors().length <= descriptors))
   }
 })

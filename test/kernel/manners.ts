@@ -5,7 +5,7 @@ import t from 'tap'
 import { ask, get, readReply, receive } from '../support/client'
 import { curl } from '../support/curl'
 import { makeFile, makeFolder, openCount } from '../support/files'
-import { kernelPromotions } from '../support/kernel'
+import { countPromotions } from '../support/kernel'
 import { request } from '../support/request'
 import { startServer } from '../support/server'
 import { keepAllBuffersSmall } from '../support/sockets'
@@ -39,7 +39,7 @@ async function seenOfDownload (t: Tap.Test, options: { ktls?: object }, path: st
   }
   await until(() => seen.some(event => event.startsWith('stream close')) && seen.includes('response close'))
   client.tls.destroy()
-  if (options.ktls !== undefined) t.match(await decisions(1), [{ path: statSync(path).size < 65536 ? 'node' : 'sendfile' }])
+  if (options.ktls !== undefined) t.match(await decisions(1), [{ path: statSync(path).size < 65536 ? 'node' : 'file' }])
   await until(() => openCount(path) === 0)
   return seen
 }
@@ -83,7 +83,7 @@ t.test('a stream tells how far its file has come', async t => {
   // What the connection sends later is not this stream's.
   ask(client, '/')
   t.equal((await readReply(client)).sha256, file.sha256)
-  t.match(await decisions(1), [{ path: 'sendfile' }])
+  t.match(await decisions(1), [{ path: 'file' }])
   t.strictSame(streams.map(stream => stream.bytesRead), [file.size, file.size])
   client.tls.destroy()
 })
@@ -101,10 +101,10 @@ t.test('socket.bytesWritten counts what the client gets', async t => {
       })
     }
   })
-  // By OpenSSL, by sendfile, and by a write through the kernel.
+  // By OpenSSL, as a file, and by a write through the backend.
   const client = await get(port, '/json', ['', `GET /${file.name} HTTP/1.1`, 'Host: localhost'])
   const received = receive(client)
-  t.match(await decisions(2), [{ path: 'node' }, { path: 'sendfile' }])
+  t.match(await decisions(2), [{ path: 'node' }, { path: 'file' }])
   client.tls.write('GET /json HTTP/1.1\r\nHost: localhost\r\n\r\n')
   t.match(await decisions(1), [{ path: 'write' }])
   const written = socket!.bytesWritten
@@ -182,10 +182,10 @@ t.test('an application that stores sessions takes its time', async t => {
   for (const version of ['1.2', '1.3']) {
     const { app, origin, decisions } = await serveFolder(t, folder, { ktls: {} })
     app.server.on('newSession', (_id: Buffer, _data: Buffer, done: () => void) => setImmediate(() => setImmediate(done)))
-    const before = kernelPromotions()
+    const before = countPromotions()
     const downloads = await curl(folder, [`${origin}/${file.name}`, `${origin}/${file.name}`], [`--tlsv${version}`, '--tls-max', version])
     t.ok(downloads.every(({ sha256 }) => sha256 === file.sha256))
-    t.match(await decisions(2), [{ path: 'sendfile' }, { path: 'sendfile' }], `TLS ${version}`)
-    t.equal(kernelPromotions() - before, 1)
+    t.match(await decisions(2), [{ path: 'file' }, { path: 'file' }], `TLS ${version}`)
+    t.equal(countPromotions() - before, 1)
   }
 })

@@ -1,5 +1,6 @@
 import { Registry } from 'prom-client'
 import t from 'tap'
+import { BACKEND, statsOf } from '../support/backend'
 import { makeFile, makeFolder } from '../support/files'
 import { request } from '../support/request'
 import { serveFolder } from '../support/static'
@@ -16,10 +17,10 @@ t.test('a scrape after a file reply', async t => {
   await decisions(1)
   for (let scrape = 1; scrape <= 2; scrape++) {
     const text = await registry.metrics()
-    t.match(text, '\nfastify_ktls_replies_total{path="sendfile"} 1\n')
-    t.match(text, `\nfastify_ktls_bytes_total{path="sendfile"} ${file.size}\n`)
-    t.match(text, '\nfastify_ktls_connections_promoted_total 1\n')
-    const { kernel } = app.ktls.stats()
+    t.match(text, `\nfastify_ktls_replies_total{path="file",backend="${BACKEND}"} 1\n`)
+    t.match(text, `\nfastify_ktls_bytes_total{path="file",backend="${BACKEND}"} ${file.size}\n`)
+    t.match(text, `\nfastify_ktls_connections_promoted_total{backend="${BACKEND}"} 1\n`)
+    const { kernel } = statsOf(app)
     if (kernel !== null) t.match(text, `\nfastify_ktls_kernel_sockets_total{encryption="software"} ${kernel.promoted.software}\n`)
   }
 })

@@ -9,8 +9,9 @@ import compress from '@fastify/compress'
 import fastifyStatic from '@fastify/static'
 import t from 'tap'
 import { Client } from 'undici'
+import { ONLY, statsOf } from '../support/backend'
 import { makeFile, makeFolder, sha256 } from '../support/files'
-import { kernelPromotions } from '../support/kernel'
+import { countPromotions } from '../support/kernel'
 import { ktls } from '../support/plugin'
 import { request } from '../support/request'
 import { startServer } from '../support/server'
@@ -22,7 +23,7 @@ for (const order of ['before', 'after'] as const) {
     const { app, origin } = await startServer(t, {
       setup: async app => {
         if (order === 'before') await app.register(compress)
-        await app.register(ktls, {})
+        await app.register(ktls, ONLY)
         if (order === 'after') await app.register(compress)
         await app.register(fastifyStatic, { root: folder })
       }
@@ -30,12 +31,12 @@ for (const order of ['before', 'after'] as const) {
     const packed = await request(`${origin}/page.json`, { headers: { 'accept-encoding': 'gzip' } })
     t.equal(packed.headers['content-encoding'], 'gzip')
     t.equal(sha256(gunzipSync(packed.body)), file.sha256)
-    t.strictSame(app.ktls.stats().replies, { sendfile: 0, write: 0, node: 1 })
+    t.strictSame(statsOf(app).replies, { file: 0, write: 0, node: 1 })
 
-    const before = kernelPromotions()
+    const before = countPromotions()
     const plain = await request(`${origin}/page.json`, { headers: { 'accept-encoding': 'identity' } })
     t.equal(plain.sha256, file.sha256)
-    t.equal(kernelPromotions() - before, 1, 'what is not compressed still goes by the kernel')
+    t.equal(countPromotions() - before, 1, 'what is not compressed still goes by the kernel')
   })
 }
 
@@ -112,7 +113,7 @@ t.test('trailers, and headers set up to the last hook', async t => {
   t.equal(late.sha256, file.sha256)
   t.equal(late.headers['x-late'], 'set')
   t.equal(late.headers['content-length'], String(file.size))
-  t.match(await decisions(2), [{ path: 'node', reason: 'trailers' }, { path: 'sendfile', reason: null }])
+  t.match(await decisions(2), [{ path: 'node', reason: 'trailers' }, { path: 'file', reason: null }])
 })
 
 /** As the package on-headers does: `listener` has the last word on the head. */
@@ -155,21 +156,21 @@ t.test('hooks that come when the head is written', async t => {
     const { statusCode, headers, body } = await client.request({ path, method: 'GET' })
     return { statusCode, headers, body: Buffer.from(await body.arrayBuffer()) }
   }
-  const before = kernelPromotions()
+  const before = countPromotions()
   for (const [path, reason] of [['/file', null], ['/named', null], ['/chunked', 'transfer-encoding'], ['/file', null]] as const) {
     const { headers, body } = await get(path)
     t.equal(sha256(body), file.sha256, path)
     t.equal(headers['content-length'], reason === null ? String(file.size) : undefined, path)
     t.equal(headers['x-late'], path === '/named' ? 'set' : undefined, path)
-    t.match(await decisions(1), [{ path: reason === null ? 'sendfile' : 'write', reason }], path)
+    t.match(await decisions(1), [{ path: reason === null ? 'file' : 'write', reason }], path)
   }
   const failed = await get('/throws')
   t.equal(failed.statusCode, 500)
   t.match(JSON.parse(failed.body.toString()), { message: 'no head today' })
   await decisions(1)
   t.equal(sha256((await get('/file')).body), file.sha256, 'the connection goes on')
-  t.match(await decisions(1), [{ path: 'sendfile', reason: null }])
-  t.equal(kernelPromotions() - before, 1, 'all on one connection')
+  t.match(await decisions(1), [{ path: 'file', reason: null }])
+  t.equal(countPromotions() - before, 1, 'all on one connection')
 })
 
 t.test('an application that reads its stream out while the kernel sends the file', async t => {
@@ -197,6 +198,6 @@ t.test('an application that reads its stream out while the kernel sends the file
     const { body } = await client.request({ path: '/file', method: 'GET' })
     await readOut
     t.equal(sha256(Buffer.from(await body.arrayBuffer())), file.sha256, reply)
-    t.match(await decisions(1), [{ path: 'sendfile', reason: null }])
+    t.match(await decisions(1), [{ path: 'file', reason: null }])
   }
 })

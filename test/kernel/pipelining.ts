@@ -2,6 +2,7 @@ import { createReadStream } from 'node:fs'
 import type { FastifyReply } from 'fastify'
 import type { Socket } from 'node:net'
 import t from 'tap'
+import { statsOf } from '../support/backend'
 import { ask, open, readReply, requestOf } from '../support/client'
 import type { RawClient } from '../support/client'
 import { makeFile, makeFolder, openCount } from '../support/files'
@@ -62,7 +63,7 @@ for (const [name, first] of Object.entries(FIRST)) {
         await until(() => seen.asked === asked + 3 && openCount(file.path) === 3)
         client.tls.resume()
         leave(client)
-        await until(() => seen.closed === 1 && app.ktls.stats().connections.open === 0 && openCount(file.path) === 0)
+        await until(() => seen.closed === 1 && statsOf(app).connections.open === 0 && openCount(file.path) === 0)
         await app.close()
         t.pass(`${how}, ${promoted ? 'promoted' : 'fresh'}: is heard, and leaves nothing open`)
       }
@@ -90,7 +91,7 @@ t.test('a client that pipelines much and reads nothing does not hold open many f
     if ((await readReply(client)).sha256 !== file.sha256) t.fail(`reply ${i}`)
     if (openCount(file.path) > 50) t.fail(`${openCount(file.path)} files are open`)
   }
-  t.match(app.ktls.stats().replies, { sendfile: REQUESTS })
+  t.match(statsOf(app).replies, { file: REQUESTS })
   client.tls.destroy()
 })
 
@@ -118,5 +119,5 @@ t.test('a client that pipelines more requests than are held is read no further u
   }
   t.equal(seen.asked, many + 1)
   client.tls.destroy()
-  await until(() => app.ktls.stats().connections.open === 0 && openCount(file.path) === 0)
+  await until(() => statsOf(app).connections.open === 0 && openCount(file.path) === 0)
 })

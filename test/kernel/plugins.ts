@@ -10,9 +10,10 @@ import type { FastifyInstance } from 'fastify'
 import t from 'tap'
 import { Agent, FormData, fetch } from 'undici'
 import { certificate } from '../certificate'
+import { statsOf } from '../support/backend'
 import { makeFile, makeFolder, sha256 } from '../support/files'
 import type { TestFile } from '../support/files'
-import { kernelPromotions } from '../support/kernel'
+import { countPromotions } from '../support/kernel'
 import { ktls } from '../support/plugin'
 import { request } from '../support/request'
 import { visible } from '../support/replies'
@@ -67,7 +68,7 @@ for (const neighbour of NEIGHBOURS) {
     const expected = await replies((await serve(t, folder, neighbour, 'without')).origin, file)
     for (const order of ['before', 'after'] as const) {
       const { app, origin } = await serve(t, folder, neighbour, order)
-      const promotions = kernelPromotions()
+      const promotions = countPromotions()
       const got = await replies(origin, file)
       t.strictSame(got.map(visible), expected.map(visible), `registered ${order} the plugin`)
       const [whole] = got
@@ -75,8 +76,8 @@ for (const neighbour of NEIGHBOURS) {
       if (neighbour.header !== undefined) t.ok(whole!.headers[neighbour.header])
       // The whole file and the range.
       const offloaded = neighbour.passes === false ? 0 : 2
-      t.equal(app.ktls.stats().replies.sendfile, offloaded)
-      t.equal(kernelPromotions() - promotions, offloaded)
+      t.equal(statsOf(app).replies.file, offloaded)
+      t.equal(countPromotions() - promotions, offloaded)
     }
   })
 }
@@ -97,7 +98,7 @@ t.test('a file after an upload', async t => {
   for (const order of ['before', 'after'] as const) {
     const { app, origin } = await serve(t, folder, multipartOnly, order)
     const agent = new Agent({ connections: 1, connect: { rejectUnauthorized: false } })
-    const promotions = kernelPromotions()
+    const promotions = countPromotions()
     for (let round = 0; round < 2; round++) {
       const body = new FormData()
       const sent = Buffer.alloc(200_000, `upload ${round}`)
@@ -108,8 +109,8 @@ t.test('a file after an upload', async t => {
       t.equal(sha256(Buffer.from(await download.arrayBuffer())), file.sha256)
     }
     await agent.close()
-    t.match(app.ktls.stats(), { connections: { promoted: 1 }, replies: { sendfile: 2 } })
-    t.equal(kernelPromotions() - promotions, 1)
+    t.match(statsOf(app), { connections: { promoted: 1 }, replies: { file: 2 } })
+    t.equal(countPromotions() - promotions, 1)
   }
 })
 
@@ -123,14 +124,14 @@ t.test('the oldest Fastify 5 and @fastify/static for it', async t => {
     await app.register(ktls)
     await app.register(require(files) as typeof fastifyStatic, { root: folder })
     await app.listen({ port: 0, host: '127.0.0.1' })
-    const promotions = kernelPromotions()
+    const promotions = countPromotions()
     const origin = `https://127.0.0.1:${(app.server.address() as AddressInfo).port}`
     t.equal((await request(`${origin}/${file.name}`)).sha256, file.sha256, `${fastify}, ${files}`)
     const part = await request(`${origin}/${file.name}`, { headers: { range: 'bytes=200000-' } })
     t.equal(part.status, 206)
     t.equal(part.body.length, 100_000)
-    t.equal(app.ktls.stats().replies.sendfile, 2)
-    t.equal(kernelPromotions() - promotions, 2)
+    t.equal(statsOf(app).replies.file, 2)
+    t.equal(countPromotions() - promotions, 2)
     await app.close()
   }
 })

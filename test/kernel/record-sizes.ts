@@ -3,7 +3,7 @@ import t from 'tap'
 import { ask, get, readReply, receive } from '../support/client'
 import type { Reply } from '../support/client'
 import { makeFile, makeFolder, sha256 } from '../support/files'
-import { kernelPromotions } from '../support/kernel'
+import { countPromotions } from '../support/kernel'
 import { sClient } from '../support/s-client'
 import { startServer } from '../support/server'
 import { serveFolder } from '../support/static'
@@ -17,12 +17,12 @@ for (const version of ['tls1_2', 'tls1_3']) {
       ktls: {},
       setup: app => { app.get('/file', (_request, reply) => reply.send(createReadStream(file.path))) }
     })
-    const before = kernelPromotions()
+    const before = countPromotions()
     // In HTTP/1.0, so that the body comes as it is and ends with the connection.
     const bytes = await sClient(port, [`-${version}`, '-maxfraglen', '512'], async ({ write }) => write('GET /file HTTP/1.0\r\n\r\n'))
     t.equal(sha256(bytes.subarray(-file.size)), file.sha256)
     t.match(await decisions(1), [{ path: 'node', reason: 'max-fragment-length' }])
-    t.equal(kernelPromotions(), before)
+    t.equal(countPromotions(), before)
   })
 }
 
@@ -37,7 +37,7 @@ t.test("a reply's head and its file share a record; the records after it are ful
   const file = makeFile(folder, 100_000)
   const bytes = readFileSync(file.path)
   const { port, decisions } = await serveFolder(t, folder, { ktls: {} })
-  const before = kernelPromotions()
+  const before = countPromotions()
   const client = await get(port, `/${file.name}`, [], TLS12)
   const expected: number[] = []
   const answered = ({ head }: Reply, first: number, last: number, name: string) => {
@@ -58,6 +58,6 @@ t.test("a reply's head and its file share a record; the records after it are ful
   const last = await receive(client)
   answered(last, 0, file.size, 'the last one')
   t.equal(last.sha256, file.sha256)
-  t.match(await decisions(3), [{ path: 'sendfile' }, { path: 'sendfile' }, { path: 'sendfile' }])
-  t.equal(kernelPromotions() - before, 1)
+  t.match(await decisions(3), [{ path: 'file' }, { path: 'file' }, { path: 'file' }])
+  t.equal(countPromotions() - before, 1)
 })

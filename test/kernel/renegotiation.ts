@@ -1,10 +1,11 @@
 import { once } from 'node:events'
 import type { TLSSocket } from 'node:tls'
 import t from 'tap'
+import { statsOf } from '../support/backend'
 import { ask, get, open, readReply, receive } from '../support/client'
 import type { RawClient } from '../support/client'
 import { makeFile, makeFolder } from '../support/files'
-import { kernelPromotions } from '../support/kernel'
+import { countPromotions } from '../support/kernel'
 import type { ServerOptions, TestServer } from '../support/server'
 import { serveFolder } from '../support/static'
 import { until } from '../support/wait'
@@ -14,7 +15,7 @@ const ALLOW_CLIENT_RENEGOTIATION = 1 << 8
 
 const folder = makeFolder(t)
 const file = makeFile(folder, 300_000)
-const SENDFILE = { path: 'sendfile', version: 'TLSv1.2' }
+const OFFLOADED = { path: 'file', version: 'TLSv1.2' }
 
 /** A server of TLS 1.2, the last version that renegotiates, and how many handshakes its application's own attempts have led to. */
 async function serve (t: Tap.Test, ktls: ServerOptions['ktls'], tls: ServerOptions['tls'] = {}): Promise<TestServer & { readonly outcomes: unknown[] }> {
@@ -46,22 +47,22 @@ async function reply (client: RawClient, path: string) {
 
 t.test('a client that wants to renegotiate is refused', async t => {
   const { app, port, decisions } = await serve(t, {}, { secureOptions: ALLOW_CLIENT_RENEGOTIATION })
-  const before = kernelPromotions()
+  const before = countPromotions()
   const client = await get(port, `/${file.name}`)
   t.equal((await readReply(client)).sha256, file.sha256)
-  t.match(await decisions(1), [SENDFILE])
+  t.match(await decisions(1), [OFFLOADED])
   const refused = once(client.tls, 'error')
   client.tls.renegotiate({ rejectUnauthorized: false }, () => t.fail('renegotiated'))
   client.tls.resume()
   t.match(await refused, [{ code: 'ERR_SSL_NO_RENEGOTIATION' }])
-  await until(() => app.ktls.stats().connections.open === 0)
-  t.equal(kernelPromotions() - before, 1)
+  await until(() => statsOf(app).connections.open === 0)
+  t.equal(countPromotions() - before, 1)
 })
 
 t.test('an application that renegotiates before the promotion', async t => {
   for (const ktls of [undefined, {}]) {
     const { port, outcomes } = await serve(t, ktls)
-    const before = kernelPromotions()
+    const before = countPromotions()
     const client = await open(port)
     await reply(client, '/renegotiate')
     // The client answers while it reads.
@@ -73,27 +74,27 @@ t.test('an application that renegotiates before the promotion', async t => {
     t.equal(last.sha256, file.sha256)
     t.ok(last.clean)
     t.strictSame(outcomes, ['renegotiated'])
-    t.equal(kernelPromotions() - before, ktls ? 1 : 0, 'under the new keys')
+    t.equal(countPromotions() - before, ktls ? 1 : 0, 'under the new keys')
   }
 })
 
 t.test('a file whose turn comes while the application renegotiates', async t => {
   for (const ktls of [undefined, {}]) {
     const { port, outcomes } = await serve(t, ktls)
-    const before = kernelPromotions()
+    const before = countPromotions()
     const client = await open(port)
     t.equal((await reply(client, '/both')).sha256, file.sha256)
     await until(() => outcomes.length > 0)
     t.strictSame(outcomes, ['renegotiated'])
     t.equal((await reply(client, `/${file.name}`)).sha256, file.sha256)
     client.tls.destroy()
-    t.equal(kernelPromotions() - before, ktls ? 1 : 0)
+    t.equal(countPromotions() - before, ktls ? 1 : 0)
   }
 })
 
 t.test('an application that wants to renegotiate after the promotion is refused, and the connection goes on', async t => {
   const { port, decisions, outcomes } = await serve(t, {})
-  const before = kernelPromotions()
+  const before = countPromotions()
   const client = await get(port, `/${file.name}`)
   t.equal((await readReply(client)).sha256, file.sha256)
   t.equal((await reply(client, '/both')).sha256, file.sha256)
@@ -102,6 +103,6 @@ t.test('an application that wants to renegotiate after the promotion is refused,
   const { sha256, clean } = await receive(client)
   t.equal(sha256, file.sha256)
   t.ok(clean)
-  t.match(await decisions(3), [SENDFILE, SENDFILE, SENDFILE])
-  t.equal(kernelPromotions() - before, 1)
+  t.match(await decisions(3), [OFFLOADED, OFFLOADED, OFFLOADED])
+  t.equal(countPromotions() - before, 1)
 })

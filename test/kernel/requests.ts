@@ -1,17 +1,18 @@
 import { createReadStream } from 'node:fs'
 import type { FastifyInstance } from 'fastify'
 import t from 'tap'
+import { statsOf } from '../support/backend'
 import { get, open, readReply, receive, send } from '../support/client'
 import type { RawClient } from '../support/client'
 import { makeFile, makeFolder, openCount, sha256 } from '../support/files'
-import { kernelPromotions } from '../support/kernel'
+import { countPromotions } from '../support/kernel'
 import { serveFolder } from '../support/static'
 import { until } from '../support/wait'
 
 const folder = makeFolder(t)
 const file = makeFile(folder, 300_000)
 const large = makeFile(folder, 20_000_001)
-const SENDFILE = { path: 'sendfile', reason: null, offloaded: true }
+const OFFLOADED = { path: 'file', reason: null, offloaded: true }
 const UPLOAD = Buffer.alloc(900_000, 'upload ')
 
 /** Routes that answer an upload by its hash or by the file. */
@@ -30,12 +31,12 @@ t.test('Expect: 100-continue', async t => {
   for (const first of [`/${file.name}`, undefined]) {
     await t.test(first === undefined ? 'before the promotion' : 'on a promoted connection', async t => {
       const { port, decisions } = await serveFolder(t, folder, { ktls: {}, setup: takeUploads })
-      const before = kernelPromotions()
+      const before = countPromotions()
       const client = await open(port)
       if (first !== undefined) {
         send(client, `GET ${first} HTTP/1.1`, 'Host: localhost')
         t.equal((await readReply(client)).sha256, file.sha256)
-        t.match(await decisions(1), [SENDFILE])
+        t.match(await decisions(1), [OFFLOADED])
       }
       const upload = async (path: string) => {
         sendUploadHead(client, path, 'Expect: 100-continue')
@@ -47,8 +48,8 @@ t.test('Expect: 100-continue', async t => {
       t.equal(reply.sha256, file.sha256)
       t.match(reply.head, `x-upload: ${sha256(UPLOAD)}`)
       t.equal((await upload('/hash')).body.toString(), sha256(UPLOAD))
-      t.match(await decisions(2), [SENDFILE, { path: 'write' }])
-      t.equal(kernelPromotions() - before, 1)
+      t.match(await decisions(2), [OFFLOADED, { path: 'write' }])
+      t.equal(countPromotions() - before, 1)
 
       sendUploadHead(client, '/hash', 'Expect: something else', 'Connection: close')
       const { head, clean } = await receive(client)
@@ -70,7 +71,7 @@ t.test('HTTP/1.0', async t => {
       })
     }
   })
-  const before = kernelPromotions()
+  const before = countPromotions()
   await t.test('one request a connection', async t => {
     const client = await open(port)
     send(client, `GET /${file.name} HTTP/1.0`)
@@ -78,7 +79,7 @@ t.test('HTTP/1.0', async t => {
     t.match(head, /^connection: close\r$/im)
     t.equal(sha256, file.sha256)
     t.ok(clean)
-    t.match(await decisions(1), [SENDFILE])
+    t.match(await decisions(1), [OFFLOADED])
   })
   for (const last of [`/${file.name}`, '/endless']) {
     await t.test(`kept alive, up to ${last === '/endless' ? 'a reply of unknown length' : 'a request that does not ask for it'}`, async t => {
@@ -94,11 +95,11 @@ t.test('HTTP/1.0', async t => {
       t.notMatch(head, /chunked/i)
       t.equal(hash, last === '/endless' ? sha256(Buffer.concat([UPLOAD, UPLOAD])) : file.sha256)
       t.ok(clean)
-      t.match(await decisions(2), [SENDFILE, SENDFILE])
-      t.match(await decisions(1), [last === '/endless' ? { path: 'write', reason: 'hijacked' } : { path: 'sendfile' }])
+      t.match(await decisions(2), [OFFLOADED, OFFLOADED])
+      t.match(await decisions(1), [last === '/endless' ? { path: 'write', reason: 'hijacked' } : { path: 'file' }])
     })
   }
-  t.equal(kernelPromotions() - before, 3)
+  t.equal(countPromotions() - before, 3)
 })
 
 t.test('requests that arrive while a file is being sent', async t => {
@@ -111,9 +112,9 @@ t.test('requests that arrive while a file is being sent', async t => {
       app.get('/json', async () => ({ hello: 'world' }))
     }
   })
-  const before = kernelPromotions()
+  const before = countPromotions()
   const client = await get(port, `/${large.name}`)
-  await until(() => app.ktls.stats().bytes.sendfile > 0)
+  await until(() => statsOf(app).bytes.file > 0)
   send(client, 'GET /json HTTP/1.1', 'Host: localhost')
   await until(() => arrived.includes('/json'))
   sendUploadHead(client, '/hash')
@@ -121,7 +122,7 @@ t.test('requests that arrive while a file is being sent', async t => {
   await until(() => arrived.includes('/hash'))
   send(client, `GET /${file.name} HTTP/1.1`, 'Host: localhost')
   await until(() => arrived.includes(`/${file.name}`))
-  t.ok(app.ktls.stats().bytes.sendfile < large.size, 'the first is still under way')
+  t.ok(statsOf(app).bytes.file < large.size, 'the first is still under way')
   sendUploadHead(client, '/file', 'Connection: close')
   client.tls.write(UPLOAD)
 
@@ -133,15 +134,15 @@ t.test('requests that arrive while a file is being sent', async t => {
   t.match(head, `x-upload: ${sha256(UPLOAD)}`)
   t.equal(hash, file.sha256)
   t.ok(clean)
-  t.match(await decisions(5), [SENDFILE, { path: 'write' }, { path: 'write' }, SENDFILE, SENDFILE])
-  t.equal(kernelPromotions() - before, 1)
+  t.match(await decisions(5), [OFFLOADED, { path: 'write' }, { path: 'write' }, OFFLOADED, OFFLOADED])
+  t.equal(countPromotions() - before, 1)
 })
 
 t.test('a client that ends its own side while a file is being sent', async t => {
   const { app, port, decisions } = await serveFolder(t, folder, { ktls: {} })
-  const before = kernelPromotions()
+  const before = countPromotions()
   const client = await get(port, `/${large.name}`)
-  await until(() => app.ktls.stats().bytes.sendfile > 0)
+  await until(() => statsOf(app).bytes.file > 0)
   send(client, `GET /${file.name} HTTP/1.1`, 'Host: localhost')
   client.tls.end()
   t.equal((await readReply(client)).sha256, large.sha256)
@@ -149,9 +150,9 @@ t.test('a client that ends its own side while a file is being sent', async t => 
   const second = await receive(client)
   t.ok([file.sha256, sha256('')].includes(second.sha256), 'the next one comes whole or not at all')
   t.ok(second.clean)
-  t.match(await decisions(2), [SENDFILE, {}])
-  await until(() => app.ktls.stats().connections.open === 0 && openCount(file.path) + openCount(large.path) === 0)
-  t.equal(kernelPromotions() - before, 1)
+  t.match(await decisions(2), [OFFLOADED, {}])
+  await until(() => statsOf(app).connections.open === 0 && openCount(file.path) + openCount(large.path) === 0)
+  t.equal(countPromotions() - before, 1)
 })
 
 t.test('a client that ends its own side with its first request', async t => {
@@ -167,13 +168,13 @@ t.test('a client that ends its own side with its first request', async t => {
         })
       }
     })
-    const before = kernelPromotions()
+    const before = countPromotions()
     const client: RawClient = await open(port)
     client.tls.end('GET /late HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n')
     const { sha256, clean } = await receive(client)
     t.equal(sha256, file.sha256)
     t.ok(clean)
-    t.equal(kernelPromotions(), before, 'the kernel takes established connections only')
+    t.equal(countPromotions(), before, 'the kernel takes established connections only')
     if (ktls === undefined) continue
     t.match(await decisions(1), [{ path: 'node', reason: 'connection-closed' }])
     t.strictSame(warnings, [])

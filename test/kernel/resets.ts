@@ -3,10 +3,11 @@ import { connect as connectTcp } from 'node:net'
 import { Duplex } from 'node:stream'
 import { connect as connectTls } from 'node:tls'
 import t from 'tap'
+import { statsOf } from '../support/backend'
 import { ask, open, receive } from '../support/client'
 import type { RawClient } from '../support/client'
 import { makeFile, makeFolder } from '../support/files'
-import { kernelPromotions, openDescriptors } from '../support/kernel'
+import { countPromotions, openDescriptors } from '../support/kernel'
 import { request } from '../support/request'
 import type { TestServer } from '../support/server'
 import { keepAllBuffersSmall } from '../support/sockets'
@@ -125,7 +126,7 @@ async function download (client: RawClient, { seen }: Scene): Promise<void> {
 }
 
 async function settled ({ seen, app }: Scene): Promise<void> {
-  await until(() => seen.open === 0 && (app.ktls === undefined || app.ktls.stats().connections.open === 0))
+  await until(() => seen.open === 0 && (app.ktls === undefined || statsOf(app).connections.open === 0))
 }
 
 t.test('a client resets its connection', async t => {
@@ -166,7 +167,7 @@ t.test('a client resets its connection', async t => {
   for (const { name, reach, promotes } of STAGES) {
     for (const used of [false, true]) {
       await t.test(`${name}, on a ${used ? 'connection that carried a file' : 'new connection'}`, t => compare(t, async scene => {
-        const promotions = kernelPromotions()
+        const promotions = countPromotions()
         const [client, bystander] = await Promise.all([open(scene.port), open(scene.port)])
         ask(bystander, '/other.bin', ['Connection: close'])
         await once(bystander.tls, 'readable')
@@ -176,7 +177,7 @@ t.test('a client resets its connection', async t => {
         const { sha256, clean } = await receive(bystander)
         t.equal(sha256, other.sha256, "another connection's body is right")
         t.ok(clean)
-        if (scene === ktls) t.equal(kernelPromotions() - promotions, used || promotes ? 2 : 1)
+        if (scene === ktls) t.equal(countPromotions() - promotions, used || promotes ? 2 : 1)
       }))
     }
   }

@@ -2,7 +2,7 @@ import { connect } from 'node:tls'
 import type { ConnectionOptions, TLSSocket } from 'node:tls'
 import t from 'tap'
 import { makeFile, makeFolder, sha256 } from '../support/files'
-import { kernelPromotions } from '../support/kernel'
+import { countPromotions } from '../support/kernel'
 import { serveFolder } from '../support/static'
 
 interface Exchange {
@@ -31,7 +31,7 @@ for (const version of ['TLSv1.2', 'TLSv1.3'] as const) {
     const folder = makeFolder(t)
     const file = makeFile(folder, 400_000)
     const { port, decisions } = await serveFolder(t, folder, { ktls: {} })
-    const before = kernelPromotions()
+    const before = countPromotions()
     const versions = { minVersion: version, maxVersion: version }
     const first = await exchange(port, `/${file.name}`, versions)
     t.equal(first.sha256, file.sha256)
@@ -39,7 +39,7 @@ for (const version of ['TLSv1.2', 'TLSv1.3'] as const) {
     const second = await exchange(port, `/${file.name}`, { ...versions, session: first.session! })
     t.equal(second.sha256, file.sha256)
     t.equal(second.reused, true)
-    t.equal(kernelPromotions() - before, 2)
-    t.match(await decisions(2), [{ path: 'sendfile', version }, { path: 'sendfile', version }])
+    t.equal(countPromotions() - before, 2)
+    t.match(await decisions(2), [{ path: 'file', version }, { path: 'file', version }])
   })
 }

@@ -9,15 +9,16 @@ import { buffer } from 'node:stream/consumers'
 import { TLSSocket, createSecureContext } from 'node:tls'
 import t from 'tap'
 import { certificate } from '../certificate'
+import { statsOf } from '../support/backend'
 import { makeFile, makeFolder, sha256 } from '../support/files'
 import type { TestFile } from '../support/files'
-import { kernelPromotions } from '../support/kernel'
+import { countPromotions } from '../support/kernel'
 import { request } from '../support/request'
 import { serveFolder } from '../support/static'
 
 const folder = makeFolder(t)
 const file = makeFile(folder, 300_000)
-const SENDFILE = { path: 'sendfile', reason: null, offloaded: true }
+const OFFLOADED = { path: 'file', reason: null, offloaded: true }
 
 t.test('a name with two addresses: both sockets that Fastify opens', async t => {
   // As where localhost is 127.0.0.1 and ::1, which not every machine has.
@@ -29,14 +30,14 @@ t.test('a name with two addresses: both sockets that Fastify opens', async t => 
   }, lookup) as typeof lookup
   t.teardown(() => { dns.lookup = lookup })
   const { app, port, decisions } = await serveFolder(t, folder, { ktls: {}, host: 'localhost' })
-  const before = kernelPromotions()
+  const before = countPromotions()
   t.equal(app.addresses().length, 2)
   for (const { address } of addresses) {
     t.equal((await request(`https://${address}:${port}/${file.name}`)).sha256, file.sha256, address)
-    t.match(await decisions(1), [SENDFILE])
+    t.match(await decisions(1), [OFFLOADED])
   }
-  t.match(app.ktls.stats().connections, { seen: 2, promoted: 2 })
-  t.equal(kernelPromotions() - before, 2)
+  t.match(statsOf(app).connections, { seen: 2, promoted: 2 })
+  t.equal(countPromotions() - before, 2)
 })
 
 t.test('several servers in one process, and other TLS that it begins while it accepts', async t => {
@@ -60,7 +61,7 @@ t.test('several servers in one process, and other TLS that it begins while it ac
     app.server.prependListener('connection', begin)
     app.server.on('connection', begin)
   }
-  const before = kernelPromotions()
+  const before = countPromotions()
   const ROUNDS = 3
   const wrong: TestFile[] = []
   for (let round = 0; round < ROUNDS; round++) {
@@ -71,10 +72,10 @@ t.test('several servers in one process, and other TLS that it begins while it ac
   t.strictSame(wrong, [])
   const count = ROUNDS * files.length
   for (const { decisions, app } of servers.slice(0, 2)) {
-    t.match(await decisions(count), Array(count).fill(SENDFILE))
-    t.match(app.ktls.stats().connections, { seen: count, promoted: count })
+    t.match(await decisions(count), Array(count).fill(OFFLOADED))
+    t.match(statsOf(app).connections, { seen: count, promoted: count })
   }
-  t.equal(kernelPromotions() - before, 2 * count)
+  t.equal(countPromotions() - before, 2 * count)
   const bodies = (await Promise.all(outgoing)).map(({ body }) => body.toString())
   t.strictSame(bodies, Array(count * 6).fill('elsewhere'))
   for (const socket of others) socket.destroy()
@@ -86,7 +87,7 @@ t.test('HTTP/2, and HTTP/1.1 on the same server', async t => {
     http2: true,
     setup: app => { app.get('/json', async () => ({})) }
   })
-  const before = kernelPromotions()
+  const before = countPromotions()
   const session = http2.connect(origin, { rejectUnauthorized: false })
   const overHttp2 = async () => {
     for (const [path, expected] of [[`/${file.name}`, file.sha256], ['/json', sha256('{}')]] as const) {
@@ -96,11 +97,11 @@ t.test('HTTP/2, and HTTP/1.1 on the same server', async t => {
     }
   }
   await overHttp2()
-  t.equal(kernelPromotions() - before, 0)
+  t.equal(countPromotions() - before, 0)
   t.equal((await request(`${origin}/${file.name}`)).sha256, file.sha256)
-  t.match(await decisions(1), [SENDFILE])
+  t.match(await decisions(1), [OFFLOADED])
   await overHttp2()
   session.close()
-  t.match(app.ktls.stats().connections, { seen: 2, promoted: 1 })
-  t.equal(kernelPromotions() - before, 1)
+  t.match(statsOf(app).connections, { seen: 2, promoted: 1 })
+  t.equal(countPromotions() - before, 1)
 })

@@ -4,7 +4,7 @@ import type { FastifyReply } from 'fastify'
 import t from 'tap'
 import { ask, get, readReply, receive } from '../support/client'
 import { makeFile, makeFolder, sha256 } from '../support/files'
-import { kernelPromotions } from '../support/kernel'
+import { countPromotions } from '../support/kernel'
 import { isKnownCached } from '../support/page-cache'
 import { compareReplies, visible } from '../support/replies'
 import { request } from '../support/request'
@@ -17,13 +17,13 @@ const SMALL = 5000
 t.test('replies of fewer bytes than minSize are the same as without the plugin', async t => {
   // The probe makes some, once a process.
   await startServer(t, { ktls: {} })
-  const before = kernelPromotions()
+  const before = countPromotions()
   await compareReplies(t, { minSize: 1e9 }, async (t, { replyCase: { path }, expected, got, tested }) => {
     t.strictSame(visible(got), visible(expected))
     const [decision] = await tested.decisions(1)
-    t.match(decision, { path: 'node', offloaded: false, ...path === 'sendfile' && { reason: 'too-small' } })
+    t.match(decision, { path: 'node', offloaded: false, ...path === 'file' && { reason: 'too-small' } })
   })
-  t.equal(kernelPromotions(), before)
+  t.equal(countPromotions(), before)
 })
 
 t.test('a large file below minSize is streamed, not read at once', async t => {
@@ -82,7 +82,7 @@ t.test('a small file leaves in one record with its head', async t => {
   const small = makeFile(folder, SMALL)
   const bytes = readFileSync(small.path)
   const { port, decisions } = await serveFolder(t, folder, { ktls: {} })
-  const before = kernelPromotions()
+  const before = countPromotions()
   const tls = { minVersion: 'TLSv1.2', maxVersion: 'TLSv1.2' } as const
   const client = await get(port, `/${large.name}`, [], tls)
   t.equal((await readReply(client)).sha256, large.sha256)
@@ -98,6 +98,6 @@ t.test('a small file leaves in one record with its head', async t => {
   ask(client, `/${small.name}`, ['Connection: close'])
   t.equal((await receive(client)).sha256, small.sha256)
   const SMALL_REPLY = { path: 'write', reason: 'too-small' }
-  t.match(await decisions(4), [{ path: 'sendfile' }, SMALL_REPLY, SMALL_REPLY, SMALL_REPLY])
-  t.equal(kernelPromotions() - before, 1)
+  t.match(await decisions(4), [{ path: 'file' }, SMALL_REPLY, SMALL_REPLY, SMALL_REPLY])
+  t.equal(countPromotions() - before, 1)
 })

@@ -10,9 +10,10 @@ import websocket from '@fastify/websocket'
 import t from 'tap'
 import { WebSocket } from 'ws'
 import { certificate } from '../certificate'
+import { statsOf } from '../support/backend'
 import { get, open, readReply, send } from '../support/client'
 import { makeFile, makeFolder, sha256 } from '../support/files'
-import { kernelPromotions } from '../support/kernel'
+import { countPromotions } from '../support/kernel'
 import { serveFolder } from '../support/static'
 import { until } from '../support/wait'
 
@@ -32,7 +33,7 @@ for (const { event, request, reply } of PROTOCOLS) {
       socket.write(head)
       socket.pipe(socket)
     })
-    const before = kernelPromotions()
+    const before = countPromotions()
     const client = await get(port, `/${file.name}`)
     t.equal((await readReply(client)).sha256, file.sha256)
     // The first bytes come with the request, the others after its reply.
@@ -45,7 +46,7 @@ for (const { event, request, reply } of PROTOCOLS) {
     client.tls.end(sent[1])
     t.equal(sha256(await buffer(client.tls)), sha256(Buffer.concat(sent)))
     t.ok(client.records.endsWithAlert(), 'close_notify came')
-    t.equal(kernelPromotions() - before, 1)
+    t.equal(countPromotions() - before, 1)
   })
 }
 
@@ -82,10 +83,10 @@ for (const closes of ['client', 'server'] as const) {
         })
       }
     })
-    const before = kernelPromotions()
+    const before = countPromotions()
     const client = await get(port, `/${file.name}`)
     t.equal((await readReply(client)).sha256, file.sha256)
-    t.match(await decisions(1), [{ path: 'sendfile', offloaded: true }])
+    t.match(await decisions(1), [{ path: 'file', offloaded: true }])
 
     const socket = new WebSocket(`wss://127.0.0.1:${port}/socket`, { createConnection: () => client.tls })
     const echoed = [randomBytes(4_000_000), randomBytes(70_000), randomBytes(2_500_003)]
@@ -105,8 +106,8 @@ for (const closes of ['client', 'server'] as const) {
     t.strictSame(got.slice(0, pushed.length), pushed.map(sha256), 'what the server sent by itself')
     t.strictSame(got.slice(pushed.length), [...echoed.map(sha256), TEXT], 'what it sent back')
     t.ok(client.records.endsWithAlert(), 'close_notify came')
-    t.match(app.ktls.stats().connections, { seen: 1, promoted: 1 })
-    t.equal(kernelPromotions() - before, 1)
+    t.match(statsOf(app).connections, { seen: 1, promoted: 1 })
+    t.equal(countPromotions() - before, 1)
   })
 }
 
@@ -139,7 +140,7 @@ for (const [name, start] of Object.entries(WITHIN)) {
     }
     t.strictSame(errors, ['FST_KTLS_BYPASSED', 'FST_KTLS_BYPASSED'])
     t.match(warnings, [{ msg: /^fastify-ktls: a connection ends: .*TLS handle/ }])
-    t.equal(app.ktls.stats().connections.open, 0)
+    t.equal(statsOf(app).connections.open, 0)
   })
 }
 
@@ -157,6 +158,6 @@ t.test('TLS within a connection that is not promoted works', async t => {
   const inner = connect({ socket: client.tls, rejectUnauthorized: false })
   inner.write('through both')
   t.equal(String(await once(inner, 'data')), 'through both')
-  t.match(app.ktls.stats().connections, { promoted: 0 })
+  t.match(statsOf(app).connections, { promoted: 0 })
   client.tls.destroy()
 })

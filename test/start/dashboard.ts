@@ -35,7 +35,7 @@ export async function useDashboard (t: Tap.Test, browser: Browser, origin: strin
     t.ok(await promoted() > before, 'the kernel has got a connection')
     const row = page.locator('#connections tr', { hasText: 'kernel' }).first()
     await row.waitFor()
-    t.ok((await stats()).bytes.sendfile >= 10e6)
+    t.ok((await stats()).bytes.file.kernel >= 10e6)
   })
 
   await t.test('with the switch on default, the load is encrypted by OpenSSL and says why', async (t: Tap.Test) => {

@@ -26,7 +26,7 @@ t.test('the arguments of npm start', async t => {
 
 t.test('the line about a request', async t => {
   const report: ReplyReport = {
-    method: 'GET', url: '/files/a', status: 200, complete: true, bytes: 1234567, path: 'sendfile', reason: null, version: 'TLSv1.3', cipher: null, milliseconds: 1234
+    method: 'GET', url: '/files/a', status: 200, complete: true, bytes: 1234567, path: 'file', reason: null, version: 'TLSv1.3', cipher: null, milliseconds: 1234
   }
   const lines: Array<[Partial<ReplyReport>, RegExp]> = [
     [{}, /^GET \/files\/a +200 +1,234,567 bytes +sendfile +1,234 ms$/],

@@ -6,6 +6,7 @@
 import { createReadStream } from 'node:fs'
 import Fastify from 'fastify'
 import { certificate } from '../certificate'
+import { statsOf } from './backend'
 import { ktls } from './plugin'
 import { keepBuffersSmall } from './sockets'
 
@@ -27,7 +28,7 @@ async function serve (path: string): Promise<void> {
     const closed = app.close()
     tell({ closing: true })
     await closed
-    tell({ promoted: app.ktls.stats().connections.promoted })
+    tell({ promoted: statsOf(app).connections.promoted })
     process.disconnect()
   })
   tell({ port: Number(new URL(await app.listen({ port: 0, host: '127.0.0.1' })).port) })

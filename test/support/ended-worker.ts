@@ -6,7 +6,7 @@ import { once } from 'node:events'
 import https from 'node:https'
 import type { AddressInfo } from 'node:net'
 import { certificate } from '../certificate'
-import { kernelPromotions } from './kernel'
+import { countPromotions } from './kernel'
 import { request } from './request'
 import type { Decision } from './server'
 import { startWorker } from './worker'
@@ -28,9 +28,9 @@ export interface EndedWorkers {
 
 async function runWorker (folder: string, path: string): Promise<EndedWorker> {
   const { origin, served, close } = await startWorker(folder)
-  const before = kernelPromotions()
+  const before = countPromotions()
   const [{ decision, promoted }, { sha256 }] = await Promise.all([served(), request(origin + path)])
-  return { decision, promotions: kernelPromotions(promoted) - before, sha256, exitCode: await close() }
+  return { decision, promotions: countPromotions(promoted) - before, sha256, exitCode: await close() }
 }
 
 async function main (folder: string, path: string): Promise<EndedWorkers> {

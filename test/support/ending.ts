@@ -1,11 +1,12 @@
 import { once } from 'node:events'
 import type { TLSSocket } from 'node:tls'
 import root from 'tap'
+import { statsOf } from './backend'
 import { get, receive } from './client'
 import type { RawClient, Received } from './client'
 import { makeFile, makeFolder } from './files'
 import type { TestFile } from './files'
-import { kernelPromotions, openDescriptors } from './kernel'
+import { countPromotions, openDescriptors } from './kernel'
 import type { ServerOptions, TestServer } from './server'
 import { keepAllBuffersSmall } from './sockets'
 import { serveFolder } from './static'
@@ -22,7 +23,7 @@ export const files: Record<Phase, TestFile> = { idle: makeFile(folder, 100_000),
 root.before(async () => {
   const { app, port } = await serveFolder(root, folder, { ktls: {} })
   await receive(await get(port, `/${files.idle.name}`, ['Connection: close']))
-  await until(() => app.ktls.stats().connections.open === 0)
+  await until(() => statsOf(app).connections.open === 0)
 })
 
 /** Whether the connection has answered its only request, or answers it to a client that reads nothing. */
@@ -62,7 +63,7 @@ export async function withAndWithout<T> (t: Tap.Test, { largeBuffers = false, ..
   if (!largeBuffers) keepAllBuffersSmall(t)
   const run = async (plugin: boolean): Promise<T> => {
     const descriptors = openDescriptors().length
-    const promotions = kernelPromotions()
+    const promotions = countPromotions()
     let replies = 0
     let held = 0
     let socket: TLSSocket
@@ -91,8 +92,8 @@ export async function withAndWithout<T> (t: Tap.Test, { largeBuffers = false, ..
       return { file, client, socket, receive: receiveOnce }
     }
     const result = await body({ server, hold })
-    t.equal(kernelPromotions() - promotions, plugin ? held : 0, plugin ? 'promoted' : 'not promoted')
-    await until(() => !plugin || server.app.ktls.stats().connections.open === 0)
+    t.equal(countPromotions() - promotions, plugin ? held : 0, plugin ? 'promoted' : 'not promoted')
+    await until(() => !plugin || statsOf(server.app).connections.open === 0)
     await server.app.close()
     await until(() => openDescriptors().length <= descriptors)
     return result

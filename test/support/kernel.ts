@@ -1,13 +1,15 @@
 import { readFileSync, readdirSync } from 'node:fs'
+import { BACKEND, statsOf } from './backend'
 import { servers } from './server'
 
 /**
- * Sockets to which the kernel has given a software transmit key, since boot.
- * The host double has no such counter: there the plugin's own stands in, with
- * those `elsewhere`, that other threads and processes tell of.
+ * Connections that the backend under test has got so far. Of the kernel's it is the kernel that
+ * tells: the sockets that were given a software transmit key since boot. The host double and the
+ * threads have no such counter: there the plugin's own, of this backend, stands in, with those
+ * `elsewhere`, that other threads and processes tell of.
  */
-export function kernelPromotions (elsewhere = 0): number {
-  if (usesDouble()) return elsewhere + servers.reduce((sum, { ktls }) => sum + (ktls?.stats().connections.promoted ?? 0), 0)
+export function countPromotions (elsewhere = 0): number {
+  if (BACKEND !== 'kernel' || usesDouble()) return elsewhere + servers.reduce((sum, app) => sum + (app.ktls === undefined ? 0 : statsOf(app).connections.promoted), 0)
   const match = /^TlsTxSw\s+(\d+)$/m.exec(readFileSync('/proc/net/tls_stat', 'latin1'))
   return Number(match![1])
 }

@@ -4,6 +4,7 @@ import type { AddressInfo } from 'node:net'
 import fastifyStatic from '@fastify/static'
 import Fastify from 'fastify'
 import { certificate } from '../certificate'
+import { canRekey, statsOf } from './backend'
 import { ktls } from './plugin'
 
 export interface ChildOptions {
@@ -28,11 +29,11 @@ async function serve ({ folder, plugin, ciphers }: ChildOptions): Promise<void> 
   await app.register(fastifyStatic, { root: folder })
   await app.listen({ port: 0, host: '127.0.0.1' })
   const { port } = app.server.address() as AddressInfo
-  process.send!({ port, rekey: plugin && app.ktls.support.rekey } satisfies ChildMessage)
+  process.send!({ port, rekey: plugin && canRekey(app) } satisfies ChildMessage)
   // Any message asks for the connections, when nothing is left to collect.
   process.on('message', () => {
     global.gc!()
-    app.server.getConnections((_error, count) => process.send!({ open: count, promoted: plugin ? app.ktls.stats().connections.promoted : 0 } satisfies ChildConnections))
+    app.server.getConnections((_error, count) => process.send!({ open: count, promoted: plugin ? statsOf(app).connections.promoted : 0 } satisfies ChildConnections))
   })
 }
 

@@ -1,3 +1,4 @@
+import { strictEqual } from 'node:assert'
 import type { ServerOptions as HttpsOptions } from 'node:https'
 import type { AddressInfo, Server as NetServer } from 'node:net'
 import { PassThrough } from 'node:stream'
@@ -6,13 +7,17 @@ import type { FastifyInstance, FastifyReply, FastifyRequest, FastifyServerOption
 import type { FastifyKtlsOptions, ReplyDecision } from '../../types/index'
 import { certificate } from '../certificate'
 import { openAccount } from './accounts'
+import { BACKEND, ONLY } from './backend'
 import { ktls } from './plugin'
 
 export interface TestServer {
   readonly app: FastifyInstance
   readonly port: number
   readonly origin: string
-  /** The decisions on the next `count` replies to end: a client has the last byte before the server knows. */
+  /**
+   * The decisions on the next `count` replies to end: a client has the last byte before the server knows.
+   * Rejects where one names a backend that is not under test.
+   */
   decisions: (count: number) => Promise<Decision[]>
   /** Log entries of level warn and above. */
   readonly warnings: Array<Record<string, unknown>>
@@ -23,7 +28,7 @@ export interface TestServer {
 export type Decision = ReplyDecision & { readonly url: string }
 
 export interface ServerOptions {
-  /** `undefined`: the plugin is not registered at all. */
+  /** `undefined`: the plugin is not registered at all. Without `backends` it may use the one under test alone. */
   readonly ktls?: FastifyKtlsOptions
   readonly tls?: HttpsOptions
   /** Fastify's own. */
@@ -89,7 +94,7 @@ export async function startServer (t: Owner, options: ServerOptions): Promise<Te
     ? Fastify({ ...settings, https: { ...https, allowHTTP1: true }, http2: true })
     : Fastify({ ...settings, https })) as unknown as FastifyInstance
   if (options.ktls !== undefined) {
-    await app.register(ktls, options.ktls)
+    await app.register(ktls, { ...ONLY, ...options.ktls })
     app.addHook('onRequest', (request: FastifyRequest, reply: FastifyReply, done: () => void) => {
       // Not 'finish': a client that has its Content-Length may leave before that.
       reply.raw.once('close', () => finished.write({ ...request.ktls, url: request.url }))
@@ -101,6 +106,9 @@ export async function startServer (t: Owner, options: ServerOptions): Promise<Te
   const decisions = async (count: number) => {
     const taken: Decision[] = []
     while (taken.length < count) taken.push((await iterator.next()).value)
+    if (options.ktls?.backends === undefined) {
+      for (const { path, backend, url } of taken) strictEqual(backend, path === 'file' || path === 'write' ? BACKEND : null, `the backend of ${url}, by ${path}`)
+    }
     return taken
   }
   return { app, port, origin: `https://127.0.0.1:${port}`, decisions, warnings, log }

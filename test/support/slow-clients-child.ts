@@ -4,6 +4,7 @@
  */
 if (process.env.KTLS_TEST_DOUBLE === '1') require('../double/install')
 import type { FastifyRequest } from 'fastify'
+import { statsOf } from './backend'
 import { memoryInUse } from './memory'
 import type { MemoryInUse } from './memory'
 import { keepBuffersSmall } from './sockets'
@@ -15,13 +16,13 @@ export interface SlowListening {
 
 export interface SlowServing {
   readonly promoted: number
-  /** Replies under way whose body goes by sendfile. */
+  /** Replies under way whose body is offloaded. */
   readonly sending: number
   /** Replies that have ended. */
   readonly ended: number
-  /** Those of them whose body went by sendfile. */
+  /** Those of them whose body was offloaded. */
   readonly offloaded: number
-  /** Bytes that the kernel has taken of files. */
+  /** Bytes that the backend has taken of files. */
   readonly bytes: number
   readonly memory: MemoryInUse
 }
@@ -44,9 +45,9 @@ async function serve (folder: string): Promise<void> {
   })
   process.on('message', async () => {
     const memory = await memoryInUse()
-    const { connections: { promoted }, bytes } = app.ktls.stats()
+    const { connections: { promoted }, bytes } = statsOf(app)
     const sending = Array.from(open).filter(({ ktls }) => ktls.offloaded).length
-    process.send!({ promoted, sending, ended, offloaded, bytes: bytes.sendfile, memory } satisfies SlowServing)
+    process.send!({ promoted, sending, ended, offloaded, bytes: bytes.file, memory } satisfies SlowServing)
   })
   process.send!({ port } satisfies SlowListening)
   for (;;) {

@@ -4,6 +4,7 @@
  * thread closes it when told anything.
  */
 import { parentPort } from 'node:worker_threads'
+import { statsOf } from './backend'
 import type { Decision } from './server'
 import { serveFolder } from './static'
 
@@ -30,7 +31,7 @@ async function serve (folder: string): Promise<void> {
   tell({ port })
   for (;;) {
     const [decision] = await decisions(1)
-    tell({ decision: decision!, promoted: app.ktls.stats().connections.promoted })
+    tell({ decision: decision!, promoted: statsOf(app).connections.promoted })
   }
 }
 

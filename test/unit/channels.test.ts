@@ -12,12 +12,12 @@ function untouchable (): never {
 
 const request = {} as FastifyRequest
 const socket = { getProtocol: () => 'TLSv1.3', getCipher: () => ({ standardName: 'TLS_AES_128_GCM_SHA256' }) } as unknown as TLSSocket
-const part = { offset: 1, length: 2 }
+const part = { backend: 'threads', offset: 1, length: 2 } as const
 const error = new Error('cut')
 
 t.test('unheard, no message is made', async t => {
   t.doesNotThrow(() => {
-    publishPromoted(untouchable())
+    publishPromoted(untouchable(), 'kernel')
     publishRekeyed(untouchable())
     publishFallback(untouchable(), 'node', 'too-small')
     publishStarted(untouchable(), untouchable(), untouchable())
@@ -28,7 +28,7 @@ t.test('unheard, no message is made', async t => {
 
 t.test('heard, each message is what its type says', async t => {
   const heard = listen(t)
-  publishPromoted(socket)
+  publishPromoted(socket, 'threads')
   publishRekeyed(socket)
   publishFallback(request, 'write', 'too-small')
   publishStarted(request, socket, part)
@@ -36,12 +36,12 @@ t.test('heard, each message is what its type says', async t => {
   publishAborted(request, socket, part, 1, error)
   t.strictSame(heard.map(({ event }) => `fastify-ktls.${event}`), CHANNELS)
   t.strictSame(heard.map(({ message }) => message), [
-    { socket, version: 'TLSv1.3', cipher: 'TLS_AES_128_GCM_SHA256' },
+    { socket, backend: 'threads', version: 'TLSv1.3', cipher: 'TLS_AES_128_GCM_SHA256' },
     { socket },
     { request, path: 'write', reason: 'too-small' },
-    { request, socket, offset: 1, length: 2 },
-    { request, socket, offset: 1, length: 2 },
-    { request, socket, offset: 1, length: 2, sent: 1, error }
+    { request, socket, ...part },
+    { request, socket, ...part },
+    { request, socket, ...part, sent: 1, error }
   ])
 })
 
@@ -50,7 +50,7 @@ t.test('one event can be heard without the others', async t => {
   const onMessage = () => { count++ }
   subscribe('fastify-ktls.reply.fallback', onMessage)
   t.teardown(() => { unsubscribe('fastify-ktls.reply.fallback', onMessage) })
-  publishPromoted(untouchable())
+  publishPromoted(untouchable(), 'kernel')
   publishFallback(request, 'node', 'no-body')
   t.equal(count, 1)
 })

@@ -6,6 +6,7 @@ import type { FastifyRequest } from 'fastify'
 import t from 'tap'
 import { Decisions, OFF, PENDING, decision, isOptedOut, refuseRequest } from '../../lib/reply/decisions'
 import { Counters } from '../../lib/observe/stats'
+import { BY_NODE } from '../../lib/way'
 
 const tcp = new Socket()
 const secure = new TLSSocket(new PassThrough())
@@ -32,18 +33,18 @@ t.test("a route's own wish", async t => {
   }
 })
 
-t.test('a decision says by which path, and over what', async t => {
+t.test('a decision says by which path, by whom and over what', async t => {
   const protocol = { version: 'TLSv1.3', cipher: 'TLS_AES_128_GCM_SHA256' }
-  const offloaded = decision('sendfile', null, protocol)
-  t.strictSame(offloaded, { offloaded: true, path: 'sendfile', ...protocol, reason: null })
-  t.strictSame(decision('write', 'too-small', protocol), { offloaded: false, path: 'write', ...protocol, reason: 'too-small' })
-  t.strictSame(decision('node', 'plain-http', null), { offloaded: false, path: 'node', version: null, cipher: null, reason: 'plain-http' })
+  const offloaded = decision({ path: 'file', backend: 'threads' }, null, protocol)
+  t.strictSame(offloaded, { offloaded: true, path: 'file', backend: 'threads', ...protocol, reason: null })
+  t.strictSame(decision({ path: 'write', backend: 'kernel' }, 'too-small', protocol), { offloaded: false, path: 'write', backend: 'kernel', ...protocol, reason: 'too-small' })
+  t.strictSame(decision(BY_NODE, 'plain-http', null), { offloaded: false, path: 'node', backend: null, version: null, cipher: null, reason: 'plain-http' })
   t.ok(Object.isFrozen(offloaded))
 })
 
 t.test('what stands before a decision, and in its place', async t => {
-  t.strictSame(PENDING, { offloaded: false, path: null, version: null, cipher: null, reason: 'pending' })
-  t.strictSame(OFF, { offloaded: false, path: 'node', version: null, cipher: null, reason: 'off' })
+  t.strictSame(PENDING, { offloaded: false, path: null, backend: null, version: null, cipher: null, reason: 'pending' })
+  t.strictSame(OFF, { offloaded: false, path: 'node', backend: null, version: null, cipher: null, reason: 'off' })
   t.ok(Object.isFrozen(PENDING))
   t.ok(Object.isFrozen(OFF))
 })
@@ -53,7 +54,7 @@ t.test('a renegotiated cipher shows in the next decision', async t => {
   const decisions = new Decisions(app, new Counters(), 'auto')
   app.get('/', async request => {
     Object.defineProperty(request.raw, 'socket', { value: secure })
-    decisions.decide(request, 'node', 'too-small')
+    decisions.decide(request, BY_NODE, 'too-small')
     return request.ktls
   })
   secure.getProtocol = () => 'TLSv1.2'

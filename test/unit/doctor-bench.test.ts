@@ -55,13 +55,13 @@ t.test('a body that is not the file is no measurement', async t => {
 })
 
 t.test('the figures of turns are added up', async t => {
-  const turn = { bytes: 1, seconds: 2, cpuSeconds: 3, replies: 4, offloaded: 5 }
-  t.strictSame(addFigures([turn, turn]), { bytes: 2, seconds: 4, cpuSeconds: 6, replies: 8, offloaded: 10 })
+  const turn = { bytes: 1, seconds: 2, cpuSeconds: 3, replies: 4, offloaded: { kernel: 5, threads: 6 } }
+  t.strictSame(addFigures([turn, turn]), { bytes: 2, seconds: 4, cpuSeconds: 6, replies: 8, offloaded: { kernel: 10, threads: 12 } })
 })
 
 t.test('the table', async t => {
-  const ordinary = { bytes: 2e9, seconds: 5, cpuSeconds: 4, replies: 20, offloaded: 0 }
-  const plugin = { bytes: 3e9, seconds: 5, cpuSeconds: 3, replies: 30, offloaded: 30 }
+  const ordinary = { bytes: 2e9, seconds: 5, cpuSeconds: 4, replies: 20, offloaded: { kernel: 0, threads: 0 } }
+  const plugin = { bytes: 3e9, seconds: 5, cpuSeconds: 3, replies: 30, offloaded: { kernel: 30, threads: 0 } }
   const comparison = { file: 'movie.mp4', size: 1e8, version: 'TLSv1.3', cipher: 'TLS_AES_256_GCM_SHA384', ordinary, plugin }
   t.equal(formatComparison(comparison), `movie.mp4 (100000000 bytes), over TLSv1.3 with TLS_AES_256_GCM_SHA384, one connection on the loopback interface:
 
@@ -70,10 +70,12 @@ Fastify                         400.0            2.000          200.000         
 with fastify-ktls               600.0            1.000          100.000               30
 
 With the plugin: 1.50 times the throughput, for 0.50 times the processor time.
-All its replies went by sendfile, encrypted by the kernel.
+All its replies were encrypted by the kernel.
 CPU is that of the server's process, all threads. The client decrypts in another
 process; where it is the slower one, it limits the MB/s.`)
   const workflow = readFileSync(join(ROOT, '.github/workflows/release.yml'), 'utf8')
   t.match(formatComparison(comparison), `\n${/grep -qF "(.+)" /.exec(workflow)![1]!}\n`, 'the words that the release looks for')
-  t.match(formatComparison({ ...comparison, plugin: { ...plugin, offloaded: 1 } }), '\n1 of its 30 replies went by sendfile;')
+  const conclusionOf = (kernel: number, threads: number) => formatComparison({ ...comparison, plugin: { ...plugin, offloaded: { kernel, threads } } })
+  t.match(conclusionOf(0, 30), '\nAll its replies were encrypted by sender threads.\n')
+  t.match(conclusionOf(1, 2), '\nOf its 30 replies 1 were encrypted by the kernel and 2 by sender threads; files below the option minSize')
 })

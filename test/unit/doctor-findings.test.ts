@@ -7,6 +7,7 @@ import type { Support } from '../../types/index'
 const all = { 'aes-128-gcm': true, 'aes-256-gcm': true, 'chacha20-poly1305': true }
 
 const ABLE: Support = {
+  backends: ['kernel', 'threads'],
   available: true,
   reason: null,
   detail: null,
@@ -15,8 +16,9 @@ const ABLE: Support = {
   rekey: true
 }
 
-const MISSING: Partial<Support> = { available: false, reason: 'kernel-module-missing', detail: 'not loaded; load it', rekey: false }
-const NO_ADDON: Partial<Support> = { ...MISSING, reason: 'addon-missing', detail: 'could not be loaded (cannot find it; gone); build it' }
+const MISSING: Partial<Support> = { backends: ['threads'], available: false, reason: 'kernel-module-missing', detail: 'not loaded; load it', rekey: false }
+const REFUSED: Partial<Support> = { ...MISSING, reason: 'kernel-refused', detail: 'EPERM; look' }
+const NO_ADDON: Partial<Support> = { ...MISSING, backends: [], reason: 'addon-missing', detail: 'could not be loaded (cannot find it; gone); build it' }
 
 const GOOD: Facts = {
   platform: 'linux',
@@ -61,15 +63,15 @@ t.test('cause and remedy of what a machine cannot do', async t => {
     ['no addon, the module is loaded', facts({}, NO_ADDON), 'module tls', { level: 'ok' }],
     ['no addon, the module is not loaded', facts({ module: 'on-disk' }, NO_ADDON), 'module tls', { level: 'fail', remedy: /^sudo modprobe tls/ }],
     ['no OpenSSL', facts({ openssl: null }, { ...NO_ADDON, reason: 'openssl-missing', detail: 'no function; use Node.js' }), 'addon', { level: 'fail', cause: /^no function$/, remedy: /^use Node.js$/ }],
-    ['the module is not loaded', facts({ module: 'on-disk' }, MISSING), 'module tls', { level: 'fail', state: 'not loaded', cause: /is there, but nothing has loaded it/, remedy: /^sudo modprobe tls && echo tls \| sudo tee \/etc\/modules-load\.d\/tls\.conf$/ }],
-    ['nothing more is known of the module', facts({ module: 'unknown' }, MISSING), 'module tls', { level: 'fail', state: 'not loaded', cause: /cannot be seen/, remedy: /^sudo modprobe tls/ }],
-    ['in a container', facts({ module: 'unknown', container: 'Docker' }, MISSING), 'module tls', { level: 'fail', remedy: /^on the host.*sudo modprobe tls/ }],
-    ['the module is not there', facts({ module: 'not-on-disk' }, MISSING), 'module tls', { level: 'fail', state: 'missing', cause: /not among/, remedy: /^reboot if the kernel was upgraded since the last boot, otherwise install/ }],
-    ['the kernel is built without', facts({ module: 'not-built', container: 'Docker' }, MISSING), 'module tls', { level: 'fail', state: 'missing', cause: /CONFIG_TLS is not set/, remedy: /kernel with CONFIG_TLS=m/ }],
-    ['a kernel from before kernel TLS', facts({ module: 'unknown', kernel: '4.4.0' }, MISSING), 'module tls', { level: 'fail', cause: /4\.13.*gVisor/, remedy: /newer kernel/ }],
-    ['a refusal', facts({}, { available: false, reason: 'kernel-refused', detail: 'EPERM; look' }), 'probe', { level: 'fail', state: 'refused', cause: /^EPERM$/, remedy: /^look$/ }],
-    ['a refusal, and the module cannot be seen', facts({ module: 'unknown' }, { available: false, reason: 'kernel-refused', detail: 'EPERM' }), 'module tls', { level: 'unknown' }],
-    ['a cipher is missing', facts({ kernel: '5.10.250' }, { versions: { 'TLSv1.2': all, 'TLSv1.3': { ...all, 'chacha20-poly1305': false } } }), 'ciphers', { level: 'warn', cause: /5\.11/, remedy: /5\.11/ }],
+    ['the module is not loaded', facts({ module: 'on-disk' }, MISSING), 'module tls', { level: 'warn', state: 'not loaded', cause: /is there, but nothing has loaded it/, remedy: /^sudo modprobe tls && echo tls \| sudo tee \/etc\/modules-load\.d\/tls\.conf$/ }],
+    ['nothing more is known of the module', facts({ module: 'unknown' }, MISSING), 'module tls', { level: 'warn', state: 'not loaded', cause: /cannot be seen/, remedy: /^sudo modprobe tls/ }],
+    ['in a container', facts({ module: 'unknown', container: 'Docker' }, MISSING), 'module tls', { level: 'warn', remedy: /^on the host.*sudo modprobe tls/ }],
+    ['the module is not there', facts({ module: 'not-on-disk' }, MISSING), 'module tls', { level: 'warn', state: 'missing', cause: /not among/, remedy: /^reboot if the kernel was upgraded since the last boot, otherwise install/ }],
+    ['the kernel is built without', facts({ module: 'not-built', container: 'Docker' }, MISSING), 'module tls', { level: 'warn', state: 'missing', cause: /CONFIG_TLS is not set/, remedy: /kernel with CONFIG_TLS=m/ }],
+    ['a kernel from before kernel TLS', facts({ module: 'unknown', kernel: '4.4.0' }, MISSING), 'module tls', { level: 'warn', cause: /4\.13.*gVisor/, remedy: /newer kernel/ }],
+    ['a refusal', facts({}, REFUSED), 'probe', { level: 'warn', state: 'refused', cause: /^EPERM$/, remedy: /^look$/ }],
+    ['a refusal, and the module cannot be seen', facts({ module: 'unknown' }, REFUSED), 'module tls', { level: 'unknown' }],
+    ['a cipher is missing', facts({ kernel: '5.10.250' }, { versions: { 'TLSv1.2': all, 'TLSv1.3': { ...all, 'chacha20-poly1305': false } } }), 'ciphers', { level: 'warn', cause: /5\.11/, remedy: /5\.11 .*go by sender threads$/ }],
     ['no probe', facts({ module: 'on-disk' }, MISSING), 'ciphers', { level: 'unknown' }],
     ['a kernel too old to rekey', facts({ kernel: '6.13.12' }, { rekey: false }), 'key updates', { level: 'warn', cause: /6\.13\.12 is older than 6\.14/, remedy: /6\.14/ }],
     ['the same without a probe', facts({ kernel: '6.13.12', module: 'on-disk' }, MISSING), 'key updates', { level: 'warn', cause: /older than 6\.14/ }],
@@ -97,8 +99,10 @@ t.test('on another system nothing is said of Linux', async t => {
   t.strictSame(examine(facts({ platform: 'win32' }, { available: false, reason: 'not-linux' })).map(({ subject }) => subject), ['system', 'runtime'])
 })
 
-t.test('the conclusion names the reason', async t => {
-  t.match(formatReport(examine(GOOD), { ...ABLE, ...MISSING } as Support), /\nKernel TLS is not available \(kernel-module-missing\)\. Nothing breaks/)
+t.test('the conclusion names the reason, and who encrypts in place of the kernel', async t => {
+  const conclusionOf = (support: Partial<Support>) => formatReport(examine(GOOD), { ...ABLE, ...support })
+  t.match(conclusionOf(MISSING), /\nKernel TLS is not available \(kernel-module-missing\), so file replies go by sender threads\. /)
+  t.match(conclusionOf(NO_ADDON), /\nNothing can be offloaded \(addon-missing\)\. Nothing breaks/)
 })
 
 t.test('what a detail says and advises', async t => {

@@ -1,32 +1,42 @@
 import { AggregatorRegistry, Registry } from 'prom-client'
 import t from 'tap'
 import { collectKtlsMetrics } from '../../lib/observe/metrics'
-import type { FastifyKtls, Stats } from '../../types/index'
+import type { Backend, FastifyKtls, Stats } from '../../types/index'
 
 const STATS: Stats = {
-  connections: { seen: 9, promoted: 8, open: 7 },
+  connections: { seen: 9, promoted: { kernel: 8, threads: 80 }, open: 7 },
   keys: { updated: 6, usedUp: 5 },
-  replies: { sendfile: 40, write: 41, node: 42 },
-  bytes: { sendfile: 5_000_000_000, write: 31, node: 32 },
+  replies: { file: { kernel: 40, threads: 400 }, write: { kernel: 41, threads: 410 }, node: 42 },
+  bytes: { file: { kernel: 5_000_000_000, threads: 30 }, write: { kernel: 31, threads: 310 }, node: 32 },
   fallbacks: { 'too-small': 20, http2: 21 },
+  senders: { threads: 2, cpuSeconds: 1.25, waiting: 3 },
   kernel: { open: { software: 1, device: 2 }, promoted: { software: 3, device: 4 }, keys: { updated: 10, failed: 11 } }
 }
 
 const SAMPLES = [
-  'fastify_ktls_available 1',
+  'fastify_ktls_available{backend="kernel"} 1',
+  'fastify_ktls_available{backend="threads"} 1',
   'fastify_ktls_connections_total 9',
-  'fastify_ktls_connections_promoted_total 8',
+  'fastify_ktls_connections_promoted_total{backend="kernel"} 8',
+  'fastify_ktls_connections_promoted_total{backend="threads"} 80',
   'fastify_ktls_connections_open 7',
   'fastify_ktls_key_updates_total 6',
   'fastify_ktls_keys_used_up_total 5',
-  'fastify_ktls_replies_total{path="sendfile"} 40',
-  'fastify_ktls_replies_total{path="write"} 41',
-  'fastify_ktls_replies_total{path="node"} 42',
-  'fastify_ktls_bytes_total{path="sendfile"} 5000000000',
-  'fastify_ktls_bytes_total{path="write"} 31',
-  'fastify_ktls_bytes_total{path="node"} 32',
+  'fastify_ktls_replies_total{path="file",backend="kernel"} 40',
+  'fastify_ktls_replies_total{path="file",backend="threads"} 400',
+  'fastify_ktls_replies_total{path="write",backend="kernel"} 41',
+  'fastify_ktls_replies_total{path="write",backend="threads"} 410',
+  'fastify_ktls_replies_total{path="node",backend="none"} 42',
+  'fastify_ktls_bytes_total{path="file",backend="kernel"} 5000000000',
+  'fastify_ktls_bytes_total{path="file",backend="threads"} 30',
+  'fastify_ktls_bytes_total{path="write",backend="kernel"} 31',
+  'fastify_ktls_bytes_total{path="write",backend="threads"} 310',
+  'fastify_ktls_bytes_total{path="node",backend="none"} 32',
   'fastify_ktls_fallbacks_total{reason="too-small"} 20',
   'fastify_ktls_fallbacks_total{reason="http2"} 21',
+  'fastify_ktls_sender_threads 2',
+  'fastify_ktls_sender_cpu_seconds_total 1.25',
+  'fastify_ktls_sender_waiting 3',
   'fastify_ktls_kernel_sockets_open{encryption="software"} 1',
   'fastify_ktls_kernel_sockets_open{encryption="device"} 2',
   'fastify_ktls_kernel_sockets_total{encryption="software"} 3',
@@ -36,10 +46,10 @@ const SAMPLES = [
 ]
 
 /** As much of an instance as the metrics look at; `asked` counts the looks at its counters. */
-function instance (stats: Partial<Stats> = {}, available = true) {
+function instance (stats: Partial<Stats> = {}, backends: readonly Backend[] = ['kernel', 'threads']) {
   const state = { stats: { ...STATS, ...stats }, asked: 0 }
   const ktls = {
-    support: { available },
+    support: { backends },
     stats: () => {
       state.asked++
       return state.stats
@@ -76,18 +86,24 @@ t.test('each scrape shows the counters as they are, of one moment', async t => {
     t.strictSame(await scrape(registry), SAMPLES)
     t.equal(state.asked, i)
   }
-  state.stats = { ...STATS, replies: { ...STATS.replies, sendfile: 100 }, fallbacks: { ...STATS.fallbacks, 'no-body': 1 } }
+  state.stats = { ...STATS, replies: { ...STATS.replies, node: 100 }, fallbacks: { ...STATS.fallbacks, 'no-body': 1 } }
   const later = await scrape(registry)
-  t.ok(later.includes('fastify_ktls_replies_total{path="sendfile"} 100'))
+  t.ok(later.includes('fastify_ktls_replies_total{path="node",backend="none"} 100'))
   t.ok(later.includes('fastify_ktls_fallbacks_total{reason="no-body"} 1'))
 })
 
-t.test('where kernel TLS is missing', async t => {
-  const registry = new Registry()
-  collectKtlsMetrics(instance({ kernel: null }, false).fastify, registry)
-  t.strictSame(await scrape(registry), [
-    'fastify_ktls_available 0',
+t.test('where kernel TLS is missing, and where the addon is', async t => {
+  const [threads, nothing] = [new Registry(), new Registry()]
+  collectKtlsMetrics(instance({ kernel: null }, ['threads']).fastify, threads)
+  t.strictSame(await scrape(threads), [
+    'fastify_ktls_available{backend="kernel"} 0',
     ...SAMPLES.slice(1).filter(line => !line.includes('_kernel_'))
+  ])
+  collectKtlsMetrics(instance({ kernel: null, senders: null }, []).fastify, nothing)
+  t.strictSame(await scrape(nothing), [
+    'fastify_ktls_available{backend="kernel"} 0',
+    'fastify_ktls_available{backend="threads"} 0',
+    ...SAMPLES.slice(2).filter(line => !/_kernel_|_sender_/.test(line))
   ])
 })
 
@@ -105,6 +121,7 @@ t.test("a cluster's workers: ours are added up, the kernel's are the same for al
   for (const registry of workers) collectKtlsMetrics(instance().fastify, registry)
   const together = await scrape(AggregatorRegistry.aggregate(await Promise.all(workers.map(worker => worker.getMetricsAsJSON()))))
   t.ok(together.includes('fastify_ktls_connections_open 14'))
-  t.ok(together.includes('fastify_ktls_available 1'))
+  t.ok(together.includes('fastify_ktls_available{backend="kernel"} 1'))
+  t.ok(together.includes('fastify_ktls_sender_cpu_seconds_total 2.5'))
   t.ok(together.includes('fastify_ktls_kernel_sockets_total{encryption="software"} 3'))
 })

@@ -1,38 +1,66 @@
 import type { TLSSocket } from 'node:tls'
 import t from 'tap'
-import type { FallbackReason, Support } from '../../types/index'
-import type { Refusal, Session } from '../../lib/binding'
+import type { Backend, FallbackReason, Support } from '../../types/index'
+import type { Choice, Failure, Promotion, Refusal, Session, Transmitter } from '../../lib/binding'
 import { Connection } from '../../lib/connection/connections'
 import { Promoter } from '../../lib/connection/promotion'
 import { Counters } from '../../lib/observe/stats'
 
 const CIPHER = 'TLS_AES_128_GCM_SHA256'
-const support = { versions: { 'TLSv1.3': { 'aes-128-gcm': true } } } as unknown as Support
+const NONE = { 'aes-128-gcm': false, 'aes-256-gcm': false, 'chacha20-poly1305': false }
+const support = { versions: { 'TLSv1.2': NONE, 'TLSv1.3': { ...NONE, 'aes-128-gcm': true } }, rekey: true } as Partial<Support> as Support
 
-/** A socket and a session that gives these refusals in turn, and from then on the last one. */
-function refusing (...refusals: FallbackReason[]) {
+interface Surroundings {
+  readonly backends?: readonly Backend[]
+  readonly cipher?: string
+  readonly version?: string
+}
+
+/** A socket, and a session that answers as told. */
+function connected (answer: (choice: Choice) => Promotion | Refusal, { backends = ['kernel', 'threads'], cipher = CIPHER, version = 'TLSv1.3' }: Surroundings = {}) {
   const socket = {
     _handle: { fd: 0 },
     writableLength: 0,
     destroyed: false,
     localAddress: '127.0.0.1',
-    getProtocol: () => 'TLSv1.3',
-    getCipher: () => ({ standardName: CIPHER }),
+    getProtocol: () => version,
+    getCipher: () => ({ standardName: cipher }),
+    setTimeout: () => {},
+    bytesWritten: 0,
     getFinished: () => Buffer.alloc(12)
   }
-  const asked = { times: 0, forgotten: false }
+  const asked = { times: 0, forgotten: false, choices: [] as Choice[] }
   const warnings: unknown[] = []
   const session = {
     matches: () => true,
     forget: () => { asked.forgotten = true },
-    promote: () => ({ refusal: refusals[Math.min(asked.times++, refusals.length - 1)]!, error: -24, call: 'fcntl' }) satisfies Refusal
+    promote: (_fd: number, choice: Choice) => {
+      asked.times++
+      asked.choices.push(choice)
+      return answer(choice)
+    }
   } as unknown as Session
   const connection = new Connection([session])
-  const promoter = new Promoter(support, new Counters(), { debug: () => {}, warn: (message: unknown) => { warnings.push(message) } })
+  const counters = new Counters()
+  const promoter = new Promoter(support, backends, counters, { debug: () => {}, warn: (message: unknown) => { warnings.push(message) } })
   const promote = () => new Promise<FallbackReason | undefined>(resolve => {
     promoter.promote(connection, socket as unknown as TLSSocket, resolve)
   })
-  return { asked, connection, promote, socket, warnings }
+  return { asked, connection, counters, promote, promoter, socket, warnings }
+}
+
+/** The session gives these refusals in turn, and from then on the last one. */
+function refusing (...refusals: FallbackReason[]) {
+  let times = 0
+  return connected(() => ({ refusal: refusals[Math.min(times++, refusals.length - 1)]!, error: -24, call: 'fcntl' }))
+}
+
+/** The session is promoted to the first backend of its choice, but for one that refuses. */
+function promoting (surroundings: Surroundings, cause: Failure | null = null) {
+  return connected(({ kernel }) => {
+    const backend = kernel && cause === null ? 'kernel' : 'threads'
+    return { transmitter: { backend, dataBytes: 0, fileBytes: 0 } as Transmitter, cause }
+  }, surroundings)
 }
 
 t.test('a connection that is not ready is asked again, a few turns of the event loop long', async t => {
@@ -69,4 +97,48 @@ t.test('every other refusal is final, and the secrets are forgotten', async t =>
   t.equal(asked.times, 1)
   t.equal(connection.refusal, 'kernel-refused')
   t.ok(asked.forgotten)
+})
+
+t.test('which backends the session may choose from', async t => {
+  const [both, kernel, threads]: ReadonlyArray<readonly Backend[]> = [['kernel', 'threads'], ['kernel'], ['threads']]
+  const [unknown, lacking] = ['TLS_AES_128_CCM_SHA256', 'TLS_AES_256_GCM_SHA384']
+  const cases: ReadonlyArray<[string, Surroundings, Choice | FallbackReason]> = [
+    ['all that the kernel takes', { backends: both! }, { kernel: true, rekey: true, threads: true }],
+    ['the kernel alone', { backends: kernel! }, { kernel: true, rekey: true, threads: false }],
+    ['threads alone', { backends: threads! }, { kernel: false, rekey: true, threads: true }],
+    ['a cipher that the kernel lacks', { backends: both!, cipher: lacking! }, { kernel: false, rekey: true, threads: true }],
+    ['the same with the kernel alone', { backends: kernel!, cipher: lacking! }, 'cipher-not-offloadable'],
+    ['a version that the kernel lacks', { backends: both!, version: 'TLSv1.2' }, { kernel: false, rekey: true, threads: true }],
+    ['the same with the kernel alone', { backends: kernel!, version: 'TLSv1.2' }, 'cipher-not-offloadable'],
+    ['a cipher that none has', { backends: both!, cipher: unknown! }, 'cipher-not-offloadable'],
+    ['a version that none has', { backends: both!, version: 'TLSv1.1' }, 'version-not-offloadable']
+  ]
+  for (const [what, surroundings, expected] of cases) {
+    const { asked, connection, counters, promote } = promoting(surroundings)
+    const refusal = await promote()
+    if (typeof expected === 'string') {
+      t.equal(refusal, expected, what)
+      t.equal(connection.way.path, 'node', what)
+    } else {
+      t.equal(refusal, undefined, what)
+      t.strictSame(asked.choices, [expected], what)
+      const backend = expected.kernel ? 'kernel' : 'threads'
+      t.strictSame(connection.way, { path: 'write', backend }, what)
+      t.strictSame(counters.snapshot().connections.promoted, { kernel: 0, threads: 0, [backend]: 1 }, what)
+    }
+  }
+})
+
+t.test('how the kernel refuses is said once where threads take its place', async t => {
+  const { promote, warnings } = promoting({}, { error: -16, call: 'setsockopt TLS_TX' })
+  t.equal(await promote(), undefined)
+  t.strictSame(warnings, ['fastify-ktls: a connection goes by sender threads, as the kernel refuses it: setsockopt TLS_TX failed with EBUSY'])
+})
+
+t.test('why a key cannot be changed', async t => {
+  for (const [version, words] of [['TLSv1.3', /this kernel cannot make/], ['TLSv1.2', /TLS 1\.2 does not have$/]] as const) {
+    const { promoter, socket, warnings } = promoting({ version })
+    promoter.keyUsedUp(socket as unknown as TLSSocket)
+    t.match(warnings, [words], version)
+  }
 })

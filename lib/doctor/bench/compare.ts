@@ -62,6 +62,9 @@ async function measure (contender: Contender, seconds: number): Promise<Figures>
     seconds: took,
     cpuSeconds: (after.cpu - before.cpu) / 1e6,
     replies: after.replies - before.replies,
-    offloaded: after.offloaded - before.offloaded
+    offloaded: {
+      kernel: after.offloaded.kernel - before.offloaded.kernel,
+      threads: after.offloaded.threads - before.offloaded.threads
+    }
   }
 }

@@ -1,3 +1,5 @@
+import type { Backend } from '../../../types/index'
+
 /** What one contender did in the time it was measured. */
 export interface Figures {
   /** Of bodies. */
@@ -6,8 +8,8 @@ export interface Figures {
   /** Processor time of the server's process, all threads. */
   readonly cpuSeconds: number
   readonly replies: number
-  /** Of these by sendfile. */
-  readonly offloaded: number
+  /** Of these by path 'file', by who sealed them. */
+  readonly offloaded: Readonly<Record<Backend, number>>
 }
 
 export interface Comparison {
@@ -22,13 +24,14 @@ export interface Comparison {
 }
 
 export function addFigures (parts: readonly Figures[]): Figures {
-  const sum = { bytes: 0, seconds: 0, cpuSeconds: 0, replies: 0, offloaded: 0 }
+  const sum = { bytes: 0, seconds: 0, cpuSeconds: 0, replies: 0, offloaded: { kernel: 0, threads: 0 } }
   for (const part of parts) {
     sum.bytes += part.bytes
     sum.seconds += part.seconds
     sum.cpuSeconds += part.cpuSeconds
     sum.replies += part.replies
-    sum.offloaded += part.offloaded
+    sum.offloaded.kernel += part.offloaded.kernel
+    sum.offloaded.threads += part.offloaded.threads
   }
   return sum
 }
@@ -68,7 +71,8 @@ function ratio (one: number, other: number): string {
   return (one / other).toFixed(2)
 }
 
-function offloadOf ({ replies, offloaded }: Figures): string {
-  if (offloaded === replies) return 'All its replies went by sendfile, encrypted by the kernel.'
-  return `${offloaded} of its ${replies} replies went by sendfile; files below the option minSize (65536 bytes) are written by Node.`
+function offloadOf ({ replies, offloaded: { kernel, threads } }: Figures): string {
+  if (kernel === replies) return 'All its replies were encrypted by the kernel.'
+  if (threads === replies) return 'All its replies were encrypted by sender threads.'
+  return `Of its ${replies} replies ${kernel} were encrypted by the kernel and ${threads} by sender threads; files below the option minSize (65536 bytes) are written by Node.`
 }

@@ -1,3 +1,4 @@
+import type { Backend } from '../../../types/index'
 import type { Certificate } from './certificate'
 
 /** From the measuring process to a server: what to serve, or a question. */
@@ -18,6 +19,6 @@ export interface Usage {
   /** Processor time of all threads of the server's process, in microseconds. */
   readonly cpu: number
   readonly replies: number
-  /** Of these by sendfile. */
-  readonly offloaded: number
+  /** Of these by path 'file', by who sealed them. */
+  readonly offloaded: Readonly<Record<Backend, number>>
 }

@@ -13,7 +13,7 @@ let replies = 0
 
 async function start ({ certificate, file, plugin }: Settings): Promise<Answer> {
   app = fastify({ https: certificate }) as unknown as FastifyInstance
-  if (plugin) await app.register(require('../../index') as typeof fastifyKtls, { mode: 'require' })
+  if (plugin) await app.register(require('../../index') as typeof fastifyKtls)
   app.get('/', (_request, reply) => {
     replies++
     return reply.type('application/octet-stream').send(createReadStream(file))
@@ -25,7 +25,7 @@ async function start ({ certificate, file, plugin }: Settings): Promise<Answer> 
 function usage (): Answer {
   const { user, system } = process.cpuUsage()
   const { ktls } = app as { ktls?: FastifyInstance['ktls'] }
-  return { type: 'usage', usage: { cpu: user + system, replies, offloaded: ktls?.stats().replies.sendfile ?? 0 } }
+  return { type: 'usage', usage: { cpu: user + system, replies, offloaded: ktls?.stats().replies.file ?? { kernel: 0, threads: 0 } } }
 }
 
 process.on('message', (request: Request) => {
