@@ -16,16 +16,22 @@ const LEAVE: Readonly<Record<string, (client: RawClient) => void>> = {
   'resets the connection': ({ tcp }) => tcp.resetAndDestroy()
 }
 
-/** A reply that others are pipelined behind, and that never comes by itself. */
-const FIRST: Readonly<Record<string, (reply: FastifyReply) => void>> = {
-  'a long poll': () => {},
-  'a hijacked reply': reply => { reply.hijack() },
-  'a reply after socket.end()': reply => { reply.raw.socket!.end() }
+/** What becomes of a reply that others are pipelined behind, and that never comes by itself. */
+interface First {
+  readonly handled?: (reply: FastifyReply) => void
+  /** Once the others wait: a client that hears of the end sends no more. */
+  readonly waitedFor?: (reply: FastifyReply) => void
+}
+
+const FIRST: Readonly<Record<string, First>> = {
+  'a long poll': {},
+  'a hijacked reply': { handled: reply => { reply.hijack() } },
+  'a reply after socket.end()': { waitedFor: reply => { reply.raw.socket!.end() } }
 }
 
 /** Serves `file` at /, and what never comes at /first. */
-async function serve (t: Tap.Test, path: string, first: (reply: FastifyReply) => void): Promise<TestServer & { seen: { asked: number, closed: number } }> {
-  const seen = { asked: 0, closed: 0 }
+async function serve (t: Tap.Test, path: string, handled: (reply: FastifyReply) => void = () => {}): Promise<TestServer & { seen: { asked: number, closed: number, first?: FastifyReply } }> {
+  const seen: { asked: number, closed: number, first?: FastifyReply } = { asked: 0, closed: 0 }
   const server = await startServer(t, {
     ktls: {},
     fastify: { forceCloseConnections: 'idle' },
@@ -36,20 +42,21 @@ async function serve (t: Tap.Test, path: string, first: (reply: FastifyReply) =>
       })
       app.get('/first', (request, reply) => {
         request.raw.once('close', () => { seen.closed++ })
-        first(reply)
+        seen.first = reply
+        handled(reply)
       })
     }
   })
   return { ...server, seen }
 }
 
-for (const [name, first] of Object.entries(FIRST)) {
+for (const [name, { handled, waitedFor }] of Object.entries(FIRST)) {
   t.test(`a client that has pipelined files behind ${name}`, async t => {
     const folder = makeFolder(t)
     const file = makeFile(folder, 100_000)
     for (const promoted of [false, true]) {
       for (const [how, leave] of Object.entries(LEAVE)) {
-        const { app, port, seen } = await serve(t, file.path, first)
+        const { app, port, seen } = await serve(t, file.path, handled)
         const client = await open(port)
         if (promoted) {
           ask(client, '/')
@@ -61,6 +68,7 @@ for (const [name, first] of Object.entries(FIRST)) {
         await until(() => seen.asked === asked + 1)
         client.tls.write(requestOf('/') + requestOf('/'))
         await until(() => seen.asked === asked + 3 && openCount(file.path) === 3)
+        waitedFor?.(seen.first!)
         client.tls.resume()
         leave(client)
         await until(() => seen.closed === 1 && statsOf(app).connections.open === 0 && openCount(file.path) === 0)
