@@ -1,5 +1,5 @@
 import { once } from 'node:events'
-import { readFileSync, writeFileSync } from 'node:fs'
+import { readFileSync } from 'node:fs'
 import { Agent } from 'node:https'
 import type { Socket } from 'node:net'
 import t from 'tap'
@@ -7,7 +7,7 @@ import { statsOf } from '../support/backend'
 import { get, receive } from '../support/client'
 import { makeFile, makeFolder, sha256 } from '../support/files'
 import { countPromotions, openDescriptors } from '../support/kernel'
-import { changeNetwork, networkCounter, smallPackets, spoilNetwork } from '../support/network'
+import { changeNetwork, networkCounter, smallPackets, spoilNetwork, tuneTcp } from '../support/network'
 import { request } from '../support/request'
 import { serveFolder } from '../support/static'
 import { until } from '../support/wait'
@@ -127,11 +127,8 @@ t.test('IPv6', async t => {
 })
 
 t.test('a send buffer that is smaller than a record', async t => {
-  // man 7 tcp: least, usual, most; for connections from now on.
-  const setting = '/proc/sys/net/ipv4/tcp_wmem'
-  const usual = readFileSync(setting)
-  t.teardown(() => writeFileSync(setting, usual))
-  writeFileSync(setting, '4096 4096 4096')
+  // Least, usual, most; for connections from now on.
+  tuneTcp(t, 'tcp_wmem', '4096 4096 4096')
   const folder = makeFolder(t)
   const file = makeFile(folder, 3_000_001)
   for (const version of VERSIONS) {

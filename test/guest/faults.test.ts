@@ -10,5 +10,5 @@ t.test('Linux 6.12', async t => {
 })
 
 t.test('the newest Linux of Debian', async t => {
-  await runSuite(t, 'a bad network and a bad disk, on Node 24', { kernel: 'newest', node: await nodeBinary(24), script: [FAULT_TESTS, 'disk', 'network'] })
+  await runSuite(t, 'a bad network, a bad disk and tuned TCP, on Node 24', { kernel: 'newest', node: await nodeBinary(24), script: [FAULT_TESTS, 'disk', 'network', 'tuning'] })
 })

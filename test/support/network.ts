@@ -1,13 +1,28 @@
-import { readFileSync } from 'node:fs'
+import { readFileSync, writeFileSync } from 'node:fs'
 import { run } from '../vm/run'
+
+/** Has the loopback interface, until the test ends, make packets of `mtu` bytes, and join `segments` of them at most. */
+export async function setPackets (t: Tap.Test, mtu: number, segments = 65_535): Promise<void> {
+  const [before] = JSON.parse(await run('ip', ['-json', '-details', 'link', 'show', 'lo']))
+  const set = (mtu: number, segments: number) => run('ip', ['link', 'set', 'lo', 'mtu', String(mtu), 'gso_max_segs', String(segments)])
+  await set(mtu, segments)
+  t.teardown(() => set(before.mtu, before.gso_max_segs))
+}
 
 /**
  * Gives the loopback interface the packets of an Ethernet: its own, of 64 KiB and
  * joined up to more, are so few that a fault in a hundred hits none.
  */
-export async function smallPackets (t: Tap.Test): Promise<void> {
-  await run('ip', ['link', 'set', 'lo', 'mtu', '1500', 'gso_max_segs', '1'])
-  t.teardown(() => run('ip', ['link', 'set', 'lo', 'mtu', '65536', 'gso_max_segs', '65535']))
+export function smallPackets (t: Tap.Test): Promise<void> {
+  return setPackets(t, 1500, 1)
+}
+
+/** Sets one of the system's parameters for TCP (man 7 tcp) until the test ends. */
+export function tuneTcp (t: Tap.Test, name: string, value: string): void {
+  const file = `/proc/sys/net/ipv4/${name}`
+  const before = readFileSync(file)
+  writeFileSync(file, value)
+  t.teardown(() => writeFileSync(file, before))
 }
 
 /** Has the loopback interface do to packets what tc-netem(8) can, until the test ends. */
