@@ -36,11 +36,11 @@ export function sendRange (binding: Binding, socket: TLSSocket, range: FileRange
   })
 }
 
-/** Whether a failed write failed for the file's sake, not the client's. */
-export function isFileError (error: Error): boolean {
+/** Whether a failed write failed on this side, for the file's sake or OpenSSL's, and not for the client's. */
+export function isOwnError (error: Error): boolean {
   if (error instanceof FST_KTLS_FILE_TRUNCATED) return true
-  const { syscall, code = '' } = error as NodeJS.ErrnoException
-  return FILE_CALLS.has(syscall ?? '') && !CONNECTION_ERRORS.has(code)
+  const { syscall = '', code = '' } = error as NodeJS.ErrnoException
+  return syscall === 'seal' || (FILE_CALLS.has(syscall) && !CONNECTION_ERRORS.has(code))
 }
 
 /** Hears what befalls a promoted connection. */

@@ -12,7 +12,7 @@ import { fileDescriptorOf, hasTrailers, requestedRange, takeDescriptor } from '.
 import type { Promoter } from '../connection/promotion'
 import { endsAsNodeDoes, rangeWithin, refuseLength, refuseResponse, refuseStream, writesAsNodeDoes } from './routing'
 import type { ByteRange } from './routing'
-import { isFileError, sendRange } from '../connection/transmit'
+import { isOwnError, sendRange } from '../connection/transmit'
 import type { Transmit } from '../connection/transmit'
 
 /** What a file reply needs to know of its surroundings. */
@@ -279,7 +279,7 @@ class FileReply {
   #sent (socket: TLSSocket, error: Error | null | undefined): void {
     if (error != null) {
       // The Writable destroys the socket. That a client left, Fastify logs itself.
-      if (isFileError(error)) this.#reply.log.warn({ err: error }, 'fastify-ktls: the file could not be sent whole')
+      if (isOwnError(error)) this.#reply.log.warn({ err: error }, 'fastify-ktls: the file could not be sent whole')
       return
     }
     if (socket.destroyed || this.#response.destroyed || this.#response.writableEnded) return

@@ -11,7 +11,6 @@
 #include "connection/session.h"
 #include "kernel/page_cache.h"
 #include "kernel/probe.h"
-#include "records/kernel_records.h"
 #include "transmit/sender.h"
 
 namespace fastify_ktls {
@@ -325,15 +324,14 @@ void LimitRecords(const Napi::CallbackInfo& info) {
   record_limit = static_cast<uint64_t>(info[0].As<Napi::Number>().Int64Value());
 }
 
-// closings(): for tests, see KernelRecords::Closed.
+// closings(): for tests, see RecordLayer::Closed.
 Napi::Value Closings(const Napi::CallbackInfo& info) {
   Napi::Object closings = Napi::Object::New(info.Env());
   for (const auto& [name, balance] :
-       {std::make_pair("unknown", KernelRecords::kUnknown),
-        std::make_pair("exact", KernelRecords::kExact),
-        std::make_pair("owed", KernelRecords::kOwed), std::make_pair("less", KernelRecords::kLess),
-        std::make_pair("more", KernelRecords::kMore)})
-    closings.Set(name, static_cast<double>(KernelRecords::Closed(balance)));
+       {std::make_pair("unknown", RecordLayer::kUnknown),
+        std::make_pair("exact", RecordLayer::kExact), std::make_pair("owed", RecordLayer::kOwed),
+        std::make_pair("less", RecordLayer::kLess), std::make_pair("more", RecordLayer::kMore)})
+    closings.Set(name, static_cast<double>(RecordLayer::Closed(balance)));
   return closings;
 }
 #endif

@@ -13,8 +13,6 @@ constexpr size_t kPage = 4096;
 // Give up asking for TCP's figures after this many failures in turn.
 constexpr int kMaxUnreadable = 8;
 
-std::atomic<uint64_t> closed[KernelRecords::kMore + 1];
-
 }  // namespace
 
 KernelRecords::KernelRecords(UniqueFd socket, RecordStart start)
@@ -22,12 +20,10 @@ KernelRecords::KernelRecords(UniqueFd socket, RecordStart start)
 
 void KernelRecords::Close() {
   if (balance_ == kLess) IsInTcp(0);  // a reset may have come since
-  closed[balance_]++;
+  CountClosed(balance_);
   socket_.Close();
   start_.keys.reset();
 }
-
-uint64_t KernelRecords::Closed(Balance balance) { return closed[balance]; }
 
 void KernelRecords::Count(std::atomic<uint64_t>* counter, ssize_t sent) {
   if (sent <= 0) return;

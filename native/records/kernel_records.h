@@ -35,13 +35,6 @@ class KernelRecords : public RecordLayer {
   bool IsInTcp(uint64_t not_owed) override;
   void Close() override;
 
-  // What TCP had of a connection when IsInTcp() was last asked: the records of all
-  // that the kernel has taken, to the byte; all that was owed; less than that;
-  // or more, which somebody must have sent past the kernel.
-  enum Balance { kUnknown, kExact, kOwed, kLess, kMore };
-  // For tests: how many connections were closed with it.
-  static uint64_t Closed(Balance balance);
-
  private:
   int ChangeKey();
   void Count(std::atomic<uint64_t>* counter, ssize_t sent);
@@ -56,8 +49,8 @@ class KernelRecords : public RecordLayer {
   bool one_by_one_ = false;       // TCP has room for a record at a time, if that
   uint64_t earlier_records_ = 0;  // sealed under keys before the present one
   uint64_t at_most_;              // upper bound of the present key's sequence
-  Balance balance_ = kUnknown;
-  int unreadable_ = 0;  // how often in turn the figures could not be read
+  Balance balance_ = kUnknown;    // when IsInTcp() was last asked
+  int unreadable_ = 0;            // how often in turn the figures could not be read
 };
 
 }  // namespace fastify_ktls

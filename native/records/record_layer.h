@@ -101,10 +101,22 @@ class RecordLayer {
   // Drops the keys and closes the socket.
   virtual void Close() = 0;
 
+  // What TCP had of a connection at its end: the records of all that was taken, to the
+  // byte; all that was owed; less than that; or more, which somebody must have sent past
+  // the record layer.
+  enum Balance { kUnknown, kExact, kOwed, kLess, kMore };
+  // For tests: how many connections were closed with it.
+  static uint64_t Closed(Balance balance) { return closed_[balance]; }
+
  protected:
+  static void CountClosed(Balance balance) { closed_[balance]++; }
+
   TcpSocket socket_;
   std::atomic<uint64_t> data_bytes_{0};
   std::atomic<uint64_t> file_bytes_{0};
+
+ private:
+  static inline std::atomic<uint64_t> closed_[kMore + 1];
 };
 
 // AES-GCM keeps its margin for 2^24.5 records of full size (RFC 8446 5.5). The

@@ -28,10 +28,19 @@ SealedRecords::SealedRecords(UniqueFd socket, RecordStart start, std::unique_ptr
     : RecordLayer(std::move(socket)), start_(std::move(start)), sealer_(std::move(sealer)) {}
 
 void SealedRecords::Close() {
+  CountClosed(TakeBalance());
   socket_.Close();
   start_.keys.reset();
   sealer_.reset();
   unsent_ = {};
+}
+
+RecordLayer::Balance SealedRecords::TakeBalance() const {
+  const int64_t in_tcp = BytesInTcp(socket_.fd());
+  if (in_tcp < 0) return kUnknown;
+  const auto got = static_cast<uint64_t>(in_tcp - start_.bytes_in_tcp);
+  if (got != sent_bytes_) return got > sent_bytes_ ? kMore : kLess;
+  return unsent_.empty() ? kExact : kOwed;
 }
 
 size_t SealedRecords::RecordSize(size_t plaintext) const {

@@ -33,6 +33,7 @@ class SealedRecords : public RecordLayer {
   void Close() override;
 
  private:
+  Balance TakeBalance() const;
   size_t RecordSize(size_t plaintext) const;
   size_t Records(size_t length);
   Sent Deliver(uint8_t* records, size_t size);
