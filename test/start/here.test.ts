@@ -10,11 +10,12 @@ import { fetchBytes, parseSums } from './download'
 
 const KERNEL_TLS = existsSync('/proc/net/tls_stat')
 
-t.test('--here serves without a guest, and says what encrypts and why', async t => {
-  const child = new StartChild(t, ['--here'], { PORT: '0' })
+t.test('it serves by this machine at once, and says what encrypts, why, and how to see the kernel do it', async t => {
+  const child = new StartChild(t, [], { PORT: '0' })
   const origin = await child.ready()
-  t.match(await child.line(/ encrypted by /), KERNEL_TLS ? /this machine's own kernel/ : /encrypted by Node \(OpenSSL\)/)
-  t.match(await child.line(/^Why: /), KERNEL_TLS ? /has kernel TLS/ : /: .*; .* \(npx fastify-ktls says more\)\. .*\(--here\)/)
+  t.match(await child.line(/ encrypted by /), KERNEL_TLS ? /this machine's own kernel/ : /encrypted by sender threads/)
+  t.match(await child.line(/^Why: /), KERNEL_TLS ? /has kernel TLS/ : /: .*; .* \(npx fastify-ktls says more\)\.$/)
+  t.equal(child.lines.includes('By the kernel of a guest: npm start -- --guest'), !KERNEL_TLS)
 
   const sums = parseSums((await fetchBytes(`${origin}/files/SHA256SUMS`, child.certificate)).toString())
   t.same([...sums.keys()], ['1MB.bin', '10MB.bin', '100MB.bin'])
@@ -22,7 +23,7 @@ t.test('--here serves without a guest, and says what encrypts and why', async t 
     t.equal(sha256(await fetchBytes(`${origin}/files/${name}`, child.certificate)), sum, name)
     t.match(
       await child.line(new RegExp(`^GET /files/${name} `)),
-      KERNEL_TLS ? /bytes +sendfile +[\d,]+ ms$/ : /bytes +node \(kernel-module-missing\) +[\d,]+ ms$/
+      KERNEL_TLS ? /bytes +file by kernel +[\d,]+ ms$/ : /bytes +file by threads +[\d,]+ ms$/
     )
   }
   await t.rejects(fetchBytes(`${origin}/files/missing`, child.certificate))
@@ -33,7 +34,7 @@ t.test('--here serves without a guest, and says what encrypts and why', async t 
 })
 
 t.test('a client that leaves in the middle is reported, and does not hold up the end', async t => {
-  const child = new StartChild(t, ['--here', '--port', '0'])
+  const child = new StartChild(t, ['--port', '0'])
   const origin = await child.ready()
   const request = get(`${origin}/files/100MB.bin`, { rejectUnauthorized: false })
   await once(request, 'response')

@@ -1,6 +1,6 @@
 /*
- * The pages in a browser, served from this machine: what they show where the kernel
- * has no kernel TLS, and when something fails.
+ * The pages in a browser, served from this machine: what they show of whom encrypts,
+ * and when something fails.
  */
 import { existsSync, readFileSync } from 'node:fs'
 import type { Browser, Page } from 'playwright-core'
@@ -18,7 +18,7 @@ let child: StartChild
 let origin: string
 const errors: Error[] = []
 t.before(async () => {
-  child = new StartChild(t, ['--here', '--port', '0'])
+  child = new StartChild(t, ['--port', '0'])
   origin = await child.ready()
   browser = await launchChromium()
 })
@@ -52,16 +52,37 @@ t.test('the start page says why it knows nothing', async t => {
   t.equal(await page.locator('#page').innerText(), '')
 })
 
-t.test('the dashboard starts with what the kernel can do', async t => {
+t.test('the start page says who encrypted a file', async t => {
+  const page = await open(t, '/')
+  const row = page.locator('[data-file="10MB.bin"]')
+  await row.getByRole('button', { name: 'Check' }).click()
+  await row.getByText('matches, after').waitFor()
+  t.match(await row.innerText(), new RegExp(`It was taken from the file and encrypted by ${KERNEL_TLS ? 'the kernel' : 'sender threads'}, past the event loop; TLSv1\\.3`))
+})
+
+t.test('the dashboard starts with what this machine can do', async t => {
   const page = await open(t, '/dashboard')
-  await page.locator(`[value=${KERNEL_TLS ? 'kernel' : 'default'}]:checked`).waitFor({ state: 'attached' })
-  t.equal(await page.locator('[value=kernel]').isEnabled(), KERNEL_TLS)
+  await page.locator('[value=offload]:checked').waitFor({ state: 'attached' })
+  await page.getByText(KERNEL_TLS ? /^Linux \S+ can encrypt files$/ : /^Linux \S+ cannot, sender threads encrypt files: /).waitFor()
+  await page.getByRole('radio', { name: KERNEL_TLS ? 'Kernel' : 'Sender threads' }).waitFor({ state: 'attached' })
 
   const patch = async (body: object) => await page.evaluate(`fetch('/dashboard/settings', {
     method: 'PATCH', headers: { 'content-type': 'application/json' }, body: '${JSON.stringify(body)}'
   }).then(async response => ({ status: response.status, body: await response.json() }))`) as { status: number, body: object }
-  t.equal((await patch({ mode: 'kernel' })).status, KERNEL_TLS ? 200 : 400)
+  t.equal((await patch({ mode: 'kernel' })).status, 400)
   t.strictSame(await patch({ mode: 'default', other: 1 }), { status: 200, body: { mode: 'default', load: false } })
+  t.strictSame(await patch({ mode: 'offload' }), { status: 200, body: { mode: 'offload', load: false } })
+})
+
+t.test('the dashboard shows who has a connection, and the bytes of each', async t => {
+  const page = await open(t, '/dashboard')
+  const who = KERNEL_TLS ? 'kernel' : 'sender threads'
+  await page.getByRole('button', { name: 'Load' }).click()
+  await page.locator('[data-url="/files/100MB.bin"]').filter({ hasText: `${who}/files/100MB.binfile` }).first().waitFor()
+  await page.locator('#paths .row', { hasText: `file file to ${who}` }).filter({ hasText: /[1-9]\d* MB$/ }).waitFor()
+  await page.getByRole('button', { name: 'Load' }).click()
+  await page.getByRole('button', { name: 'Load', pressed: false }).waitFor()
+  t.same(errors, [])
 })
 
 t.test('what went wrong with a change stays until one goes well', async t => {
