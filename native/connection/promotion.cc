@@ -39,16 +39,10 @@ struct Keys {
 };
 
 bool Derive(const Session& session, int version, const CipherSpec& cipher, Keys* keys) {
-  bool derived;
-  if (version == TLS1_3_VERSION) {
-    keys->later = std::make_unique<KeySchedule>(session.ssl, session.secret, cipher);
-    derived = keys->later->Present(session.sequence, &keys->present);
-  } else {
-    derived = DeriveTls12(session.ssl, cipher, session.sequence, &keys->present);
-  }
-  // Node would take what is left of a failure for an error of its next read.
-  if (!derived) openssl.ERR_clear_error();
-  return derived;
+  if (version != TLS1_3_VERSION)
+    return DeriveTls12(session.ssl, cipher, session.sequence, &keys->present);
+  keys->later = std::make_unique<KeySchedule>(session.ssl, session.secret, cipher);
+  return keys->later->Present(session.sequence, &keys->present);
 }
 
 // Null, and the call that failed: the kernel has taken no key.
@@ -88,13 +82,7 @@ Promotion Promote(Session* session, int fd, Backends backends,
   if (sender == nullptr) return Refuse("no-resources", error, "sender thread");
   std::unique_ptr<BIO, BioDeleter> bio(NewDiscardingBio());
   if (!bio) return Refuse("no-resources", -ENOMEM, "BIO_new");
-  std::unique_ptr<Sealer> sealer;
-  if (backends.threads) {
-    OpenSealingGate();
-    sealer = Sealer::New(version, *cipher, keys.present);
-    if (!sealer) openssl.ERR_clear_error();
-    if (!sealer && !kernel) return Refuse("cipher-refused");
-  }
+  OpenSealingGate();
   UniqueFd own(sys.duplicate(fd));
   if (!own) return Refuse("no-resources", -errno, "fcntl F_DUPFD_CLOEXEC");
 
@@ -105,9 +93,13 @@ Promotion Promote(Session* session, int fd, Backends backends,
     by_kernel = promotion.cause.error == 0;
     // Also where the client has ended its side only.
     if (promotion.cause.error == -ENOTCONN) return Refuse("connection-closed");
-    if (!by_kernel && !sealer)
+    if (!by_kernel && !backends.threads)
       return Refuse("kernel-refused", promotion.cause.error, promotion.cause.call);
   }
+  // The kernel has no key yet, so this may still fail.
+  std::unique_ptr<Sealer> sealer;
+  if (!by_kernel) sealer = Sealer::New(version, *cipher, keys.present);
+  if (!by_kernel && !sealer) return Refuse("cipher-refused");
 
   // The records go on where OpenSSL stood: nothing below may fail.
   RecordStart start = {version, cipher, session->sequence, static_cast<int64_t>(session->bytes),

@@ -30,8 +30,9 @@ size_t LeastInGroups(const std::string& mount, std::string group, QuotaOf quota_
   size_t least = 0;
   for (;;) {
     least = Fewer(least, ProcessorsInQuota(quota_of(mount + group)));
-    if (group.empty() || group == "/") return least;
-    group.resize(group.rfind('/'));
+    const size_t parent = group.rfind('/');
+    if (parent == std::string::npos || group == "/") return least;
+    group.resize(parent);
   }
 }
 

@@ -22,11 +22,18 @@ struct KdfDeleter {
   void operator()(EVP_KDF_CTX* context) const { openssl.EVP_KDF_CTX_free(context); }
 };
 
-bool Derive(const char* algorithm, const OSSL_PARAM* parameters, uint8_t* out, size_t length) {
+bool TryToDerive(const char* algorithm, const OSSL_PARAM* parameters, uint8_t* out, size_t length) {
   std::unique_ptr<EVP_KDF, KdfDeleter> kdf(openssl.EVP_KDF_fetch(nullptr, algorithm, nullptr));
   if (!kdf) return false;
   std::unique_ptr<EVP_KDF_CTX, KdfDeleter> context(openssl.EVP_KDF_CTX_new(kdf.get()));
   return context && openssl.EVP_KDF_derive(context.get(), out, length, parameters) == 1;
+}
+
+// Node would take what is left of a failure for an error of its next read.
+bool Derive(const char* algorithm, const OSSL_PARAM* parameters, uint8_t* out, size_t length) {
+  const bool derived = TryToDerive(algorithm, parameters, out, length);
+  if (!derived) openssl.ERR_clear_error();
+  return derived;
 }
 
 OSSL_PARAM Octets(const char* key, const void* data, size_t length) {

@@ -3,6 +3,7 @@
 #include <cerrno>
 
 #include "kernel/kernel_tls.h"
+#include "records/sealing_gate.h"
 
 namespace fastify_ktls {
 
@@ -93,9 +94,13 @@ int KernelRecords::SendControl(uint8_t type, const uint8_t* data, size_t length)
 }
 
 Sent KernelRecords::UpdateKey() {
+  const SealingPass pass;  // to derive the key
+  if (!pass) return {-ECANCELED, "sendmsg"};
   if (const int error = SendControl(kHandshakeRecord, kKeyUpdate, sizeof(kKeyUpdate)); error != 0)
     return {error, "sendmsg"};
-  return {ChangeKey(), "setsockopt TLS_TX"};
+  // The client has been told, so there is no trying again.
+  const int error = ChangeKey();
+  return {error == -EAGAIN || error == -EINTR ? -EIO : error, "setsockopt TLS_TX"};
 }
 
 int KernelRecords::ChangeKey() {
@@ -108,8 +113,7 @@ int KernelRecords::ChangeKey() {
   do {
     error = EnableTransmit(socket_.fd(), info);
   } while (error == -EINTR);
-  // The client has been told: it cannot be done later.
-  if (error != 0) return error == -EAGAIN ? -EIO : error;
+  if (error != 0) return error;
   earlier_records_ += static_cast<uint64_t>(sequence) - start_.sequence;
   start_.sequence = 0;
   at_most_ = 0;

@@ -28,11 +28,12 @@ SealedRecords::SealedRecords(UniqueFd socket, RecordStart start, std::unique_ptr
     : RecordLayer(std::move(socket)), start_(std::move(start)), sealer_(std::move(sealer)) {}
 
 void SealedRecords::Close() {
-  CountClosed(TakeBalance());
+  if (balance_ == kLess) balance_ = TakeBalance();  // a reset may have come since
+  CountClosed(balance_);
   socket_.Close();
   start_.keys.reset();
   sealer_.reset();
-  unsent_ = {};
+  Drop();
 }
 
 RecordLayer::Balance SealedRecords::TakeBalance() const {
@@ -58,6 +59,9 @@ void SealedRecords::Keep(const uint8_t* records, size_t size) {
   unsent_.insert(unsent_.end(), records, records + size);
 }
 
+// With its memory, which clear() keeps.
+void SealedRecords::Drop() { std::vector<uint8_t>().swap(unsent_); }
+
 // Gives TCP what is unsent, then the records; keeps what it does not take.
 Sent SealedRecords::Deliver(uint8_t* records, size_t size) {
   iovec parts[2] = {{unsent_.data(), unsent_.size()}, {records, size}};
@@ -68,7 +72,7 @@ Sent SealedRecords::Deliver(uint8_t* records, size_t size) {
   sent_bytes_ += taken;
   blocked_ = taken < unsent_.size() + size;
   if (!blocked_) {
-    unsent_ = {};
+    Drop();
     batch_ = std::min(batch_ * 2, kMaxBatch);
     return {0, nullptr};
   }
@@ -91,17 +95,17 @@ int SealedRecords::Flush() {
     sent_bytes_ += static_cast<size_t>(sent);
     unsent_.erase(unsent_.begin(), unsent_.begin() + sent);
   }
-  unsent_ = {};
+  Drop();
   blocked_ = false;
   return 0;
 }
 
-// Data that more follows on waits to go out with it, in one system call.
+// What ends its data, and is less than a record, waits to go out with what follows.
 Sent SealedRecords::SendData(const uint8_t* data, size_t length, bool more) {
   if (blocked_)
     if (const int error = Flush(); error != 0) return {error, "sendmsg"};
-  const size_t count = Records(length);
-  length = std::min(length, count * kMaxPlaintext);
+  const size_t whole = length;
+  length = std::min(length, Records(length) * kMaxPlaintext);
   uint8_t* const scratch = Scratch();
   uint8_t* end = scratch;
   const SealingPass pass;
@@ -115,7 +119,7 @@ Sent SealedRecords::SendData(const uint8_t* data, size_t length, bool more) {
     done += plaintext;
   }
   const auto size = static_cast<size_t>(end - scratch);
-  if (more && size <= kMaxRecord) {
+  if (more && length == whole && unsent_.size() + size <= kMaxRecord) {
     Keep(scratch, size);
   } else if (const Sent sent = Deliver(scratch, size); sent.bytes < 0) {
     return sent;
@@ -138,7 +142,9 @@ Sent SealedRecords::SendFile(int file, int64_t offset, size_t length, bool patie
                 std::min(length - i * kMaxPlaintext, kMaxPlaintext)};
   const ssize_t got =
       sys.preadv2(file, parts, static_cast<int>(count), offset, patient ? 0 : RWF_NOWAIT);
-  if (got <= 0) return {got < 0 ? -errno : 0, kReadCall};
+  // Some file systems have no RWF_NOWAIT.
+  if (got < 0) return {errno == EOPNOTSUPP ? -EAGAIN : -errno, kReadCall};
+  if (got == 0) return {0, kReadCall};
   length = static_cast<size_t>(got);
   const SealingPass pass;
   if (!pass) return {-ECANCELED, "seal"};
@@ -180,6 +186,10 @@ bool SealedRecords::KeyIsUsedUp() {
 }
 
 // What was reported as written has left; the rest may go with the connection.
-bool SealedRecords::IsInTcp(uint64_t not_owed) { return not_owed > 0 || Flush() != -EAGAIN; }
+bool SealedRecords::IsInTcp(uint64_t not_owed) {
+  const bool is = not_owed > 0 || Flush() != -EAGAIN;
+  balance_ = TakeBalance();
+  return is;
+}
 
 }  // namespace fastify_ktls

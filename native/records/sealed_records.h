@@ -38,6 +38,7 @@ class SealedRecords : public RecordLayer {
   size_t Records(size_t length);
   Sent Deliver(uint8_t* records, size_t size);
   void Keep(const uint8_t* records, size_t size);
+  void Drop();
 
   RecordStart start_;
   std::unique_ptr<Sealer> sealer_;
@@ -45,6 +46,7 @@ class SealedRecords : public RecordLayer {
   bool blocked_ = false;         // TCP had no room for them
   size_t batch_ = 1;             // records to seal at a time, as long as TCP takes all
   uint64_t sent_bytes_ = 0;
+  Balance balance_ = kUnknown;  // when IsInTcp() was last asked
 };
 
 }  // namespace fastify_ktls

@@ -46,7 +46,11 @@ Sealer::Sealer(int version, const CipherSpec& cipher)
 std::unique_ptr<Sealer> Sealer::New(int version, const CipherSpec& cipher, const TrafficKey& key) {
   std::unique_ptr<Sealer> sealer(new Sealer(version, cipher));
   sealer->context_ = openssl.EVP_CIPHER_CTX_new();
-  return sealer->SetKey(key) ? std::move(sealer) : nullptr;
+  const bool taken = sealer->SetKey(key);
+  // Also of the ciphers that this one does not need: Node would take what is left of it
+  // for an error of its next read.
+  openssl.ERR_clear_error();
+  return taken ? std::move(sealer) : nullptr;
 }
 
 Sealer::~Sealer() {
@@ -60,7 +64,10 @@ bool Sealer::SetKey(const TrafficKey& key) {
   if (cipher == nullptr || context_ == nullptr) return false;
   iv_.Assign(key.iv);
   first_sequence_ = sequence_ = key.sequence;
-  return openssl.EVP_EncryptInit_ex(context_, cipher, nullptr, key.key.data(), nullptr) == 1;
+  const bool taken =
+      openssl.EVP_EncryptInit_ex(context_, cipher, nullptr, key.key.data(), nullptr) == 1;
+  if (!taken) openssl.ERR_clear_error();
+  return taken;
 }
 
 size_t Sealer::Seal(uint8_t* record, uint8_t type, size_t length) {
@@ -96,9 +103,11 @@ size_t Sealer::Seal(uint8_t* record, uint8_t type, size_t length) {
     additional[kRecordSequenceSize + 3] = static_cast<uint8_t>(length >> 8);
     additional[kRecordSequenceSize + 4] = static_cast<uint8_t>(length);
   }
-  if (openssl.EVP_EncryptInit_ex(context_, nullptr, nullptr, nullptr, nonce) != 1) return 0;
-  if (!Encrypt(additional, additional_size, body, length + inner_size_)) return 0;
-  return kRecordHeaderSize + sealed;
+  const bool done = openssl.EVP_EncryptInit_ex(context_, nullptr, nullptr, nullptr, nonce) == 1 &&
+                    Encrypt(additional, additional_size, body, length + inner_size_);
+  openssl.OPENSSL_cleanse(nonce, sizeof(nonce));
+  if (!done) openssl.ERR_clear_error();
+  return done ? kRecordHeaderSize + sealed : 0;
 }
 
 bool Sealer::Encrypt(const uint8_t* additional, size_t additional_size, uint8_t* body,

@@ -1,6 +1,7 @@
 #include "transmit/body_source.h"
 
 #include <algorithm>
+#include <cerrno>
 #include <cstring>
 #include <utility>
 
@@ -36,29 +37,36 @@ uint64_t FileBody::AtHand(uint64_t length) {
   return std::min(length, static_cast<uint64_t>(at_hand_until_ - offset_));
 }
 
-// What was brought in for this client is not asked about again: where nobody can tell
-// what is cached, each wait for the client would have it read once more.
+// Where nobody can tell what is cached, each wait for the client would have it all
+// brought in once more.
 void FileBody::Pause() {
-  if (!brought_in_) at_hand_until_ = 0;
+  if (answers_ || !brought_in_) at_hand_until_ = 0;
 }
 
-// Reads the range, of which the page cache keeps what was not there. An error is for
-// the next Send() to tell.
+// Reads the range, of which the page cache keeps what was not there. An error, or the
+// end of the file, is kept for Send(): a disk that fails slowly is waited for once.
 void FileBody::BringIn(uint64_t length) {
   constexpr uint64_t kPiece = 256 * 1024;
   static thread_local const std::unique_ptr<uint8_t[]> piece(new uint8_t[kPiece]);
-  for (uint64_t done = 0; done < length;) {
+  uint64_t done = 0;
+  while (done < length) {
     const iovec part = {piece.get(), std::min(length - done, kPiece)};
     const ssize_t got = sys.preadv2(file_.get(), &part, 1, offset_ + static_cast<int64_t>(done), 0);
-    if (got <= 0) break;
+    if (got < 0 && errno == EINTR) continue;
+    if (got <= 0) {
+      if (done == 0) failed_ = {got < 0 ? -errno : 0, kReadCall};
+      break;
+    }
     done += static_cast<uint64_t>(got);
   }
-  at_hand_until_ = offset_ + static_cast<int64_t>(length);
+  at_hand_until_ = offset_ + static_cast<int64_t>(std::max<uint64_t>(done, 1));
   brought_in_ = true;
 }
 
 Sent FileBody::Send(RecordLayer& records, uint64_t length, bool, bool patient) {
-  const Sent sent = records.SendFile(file_.get(), offset_, length, patient || brought_in_);
+  if (failed_) return *failed_;
+  const bool may_wait = patient || (brought_in_ && !answers_);
+  const Sent sent = records.SendFile(file_.get(), offset_, length, may_wait);
   if (sent.bytes > 0) offset_ += sent.bytes;
   return sent;
 }

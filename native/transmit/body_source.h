@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 
 #include "records/record_layer.h"
 
@@ -80,6 +81,7 @@ class FileBody : public BodySource {
   int64_t at_hand_until_ = 0;
   bool answers_ = false;     // the page cache does, for this file
   bool brought_in_ = false;  // what is at hand, by BringIn()
+  std::optional<Sent> failed_;
 };
 
 }  // namespace fastify_ktls

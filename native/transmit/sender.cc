@@ -153,6 +153,7 @@ void Sender::MakeReady(uint64_t id) {
   if (found == queues_.end() || found->second->executor_state().ready) return;
   found->second->executor_state().ready = true;
   ready_.push_back(id);
+  waiting_ = ready_.size();
 }
 
 void Sender::CheckTimed() {

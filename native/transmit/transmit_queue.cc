@@ -161,7 +161,7 @@ void TransmitQueue::WorkAsReader(uint64_t budget) {
   if (records_->ReadsWhileSending()) {
     // Idle now, the queue may be another's already.
     if (WorkAsExecutor(budget, true) == Wait::kNothing) return;
-  } else {
+  } else if (Listener()) {
     current_->body->BringIn(std::min(current_->body->remaining(), budget));
   }
   HandToExecutor();
