@@ -283,7 +283,9 @@ class FileReply {
       return
     }
     if (socket.destroyed || this.#response.destroyed || this.#response.writableEnded) return
-    this.#endStream(() => { this.#response.end() })
+    // The application may have read it out meanwhile, which found its end.
+    if (this.#stream.readableEnded) this.#response.end()
+    else this.#endStream(() => { this.#response.end() })
   }
 
   #takeDescriptor (): number | undefined {
