@@ -4,6 +4,7 @@
 #include <linux/tcp.h>
 #include <netinet/in.h>
 
+#include <algorithm>
 #include <cerrno>
 
 namespace fastify_ktls {
@@ -56,13 +57,12 @@ ssize_t TcpSocket::Send(const iovec* parts, int count, int flags) const {
   return sent >= 0 ? sent : -errno;
 }
 
-size_t TcpSocket::Room() const {
+int64_t TcpSocket::Room() const {
   uint32_t memory[SK_MEMINFO_VARS] = {};
   socklen_t length = sizeof(memory);
-  if (sys.getsockopt(fd(), SOL_SOCKET, SO_MEMINFO, memory, &length) != 0) return 0;
-  const uint32_t limit = memory[SK_MEMINFO_SNDBUF];
-  const uint32_t queued = memory[SK_MEMINFO_WMEM_QUEUED];
-  return limit > queued ? limit - queued : 0;
+  if (sys.getsockopt(fd(), SOL_SOCKET, SO_MEMINFO, memory, &length) != 0) return -errno;
+  const int64_t limit = memory[SK_MEMINFO_SNDBUF];
+  return std::max<int64_t>(limit - memory[SK_MEMINFO_WMEM_QUEUED], 0);
 }
 
 bool TcpSocket::IsWritable() const {

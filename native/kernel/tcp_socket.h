@@ -28,9 +28,9 @@ class TcpSocket {
   // Bytes taken, of both parts one after the other.
   ssize_t Send(const iovec* parts, int count, int flags) const;
 
-  // Bytes that TCP would take now, or 0 when nobody can tell (man 7 sock_diag,
-  // SO_MEMINFO). More may fit: the buffer grows as the client acknowledges.
-  size_t Room() const;
+  // Bytes that TCP would take now (man 7 sock_diag, SO_MEMINFO), but for a limit on what
+  // is not sent yet (tcp_notsent_lowat).
+  int64_t Room() const;
 
   // Whether the socket says that it would take something.
   bool IsWritable() const;

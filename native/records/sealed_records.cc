@@ -13,6 +13,9 @@ namespace {
 // Sealed in one go: 256 KiB, which stay in a processor's second-level cache.
 constexpr size_t kMaxBatch = 16;
 
+// However little room there is, a record is no smaller than this for want of it.
+constexpr size_t kLeast = 4096;
+
 // Header, explicit nonce, plaintext, inner content type, tag: never more than this.
 constexpr size_t kMaxRecord = kRecordHeaderSize + 8 + kMaxPlaintext + 1 + kTagSize;
 
@@ -48,11 +51,16 @@ size_t SealedRecords::RecordSize(size_t plaintext) const {
   return sealer_->head_size() + plaintext + sealer_->tail_size();
 }
 
-// How many records to seal now: no more than TCP has room for, but for one.
-size_t SealedRecords::Records(size_t length) {
-  const size_t wanted = std::min((length + kMaxPlaintext - 1) / kMaxPlaintext, batch_);
-  if (wanted <= 1) return 1;
-  return std::clamp(socket_.Room() / kMaxPlaintext, size_t{1}, wanted);
+// How much to seal now: whole records that TCP has room for, else what it has room for,
+// so that little is kept for a client that stands still.
+size_t SealedRecords::Fitting(size_t length) const {
+  if (length <= kLeast) return length;
+  const size_t record = RecordSize(kMaxPlaintext);
+  const int64_t room = socket_.Room();
+  if (room < 0) return std::min(length, kMaxPlaintext);
+  const size_t records = static_cast<size_t>(room) / record;
+  if (records == 0) return std::min(length, std::max(static_cast<size_t>(room), kLeast));
+  return std::min(length, std::min(records, batch_) * kMaxPlaintext);
 }
 
 void SealedRecords::Keep(const uint8_t* records, size_t size) {
@@ -105,7 +113,7 @@ Sent SealedRecords::SendData(const uint8_t* data, size_t length, bool more) {
   if (blocked_)
     if (const int error = Flush(); error != 0) return {error, "sendmsg"};
   const size_t whole = length;
-  length = std::min(length, Records(length) * kMaxPlaintext);
+  length = Fitting(length);
   uint8_t* const scratch = Scratch();
   uint8_t* end = scratch;
   const SealingPass pass;
@@ -131,8 +139,8 @@ Sent SealedRecords::SendData(const uint8_t* data, size_t length, bool more) {
 Sent SealedRecords::SendFile(int file, int64_t offset, size_t length, bool patient) {
   if (blocked_)
     if (const int error = Flush(); error != 0) return {error, "sendmsg"};
-  const size_t count = Records(length);
-  length = std::min(length, count * kMaxPlaintext);
+  length = Fitting(length);
+  const size_t count = (length + kMaxPlaintext - 1) / kMaxPlaintext;
   // The file is read to where its records are sealed: one slot a record.
   const size_t slot = RecordSize(kMaxPlaintext);
   uint8_t* const scratch = Scratch();

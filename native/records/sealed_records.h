@@ -35,7 +35,7 @@ class SealedRecords : public RecordLayer {
  private:
   Balance TakeBalance() const;
   size_t RecordSize(size_t plaintext) const;
-  size_t Records(size_t length);
+  size_t Fitting(size_t length) const;
   Sent Deliver(uint8_t* records, size_t size);
   void Keep(const uint8_t* records, size_t size);
   void Drop();
