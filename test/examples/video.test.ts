@@ -9,7 +9,7 @@ import { certificate } from '../certificate'
 import { makeFolder } from '../support/files'
 import { launchChromium } from '../start/chromium'
 
-/** The default below which a body is not sent by sendfile, in bytes. */
+/** The default below which a body is not offloaded, in bytes. */
 const MIN_SIZE = 65536
 
 /** In the page: has the video seek, and counts the squares that are lit in the picture shown then. */
@@ -71,10 +71,10 @@ t.test('a browser plays the video, and shows the right picture wherever it seeks
   await browser.close()
   await app.close()
 
-  t.ok(ranges.some(({ start, path }) => start > 0 && path === 'sendfile'), 'seeking asks for a range, which goes by sendfile')
+  t.ok(ranges.some(({ start, path }) => start > 0 && path === 'file'), 'seeking asks for a range, which is offloaded')
   // The browser gives some up before there is a decision.
   for (const { start, size, status, path } of ranges.filter(({ path }) => path !== null)) {
     t.equal(status, 206)
-    t.equal(path === 'sendfile', size >= MIN_SIZE, `${size} bytes from ${start}`)
+    t.equal(path === 'file', size >= MIN_SIZE, `${size} bytes from ${start}`)
   }
 })

@@ -26,9 +26,9 @@ export async function useDashboard (t: Tap.Test, browser: Browser, origin: strin
   const promoted = async () => (await stats()).kernel!.promoted.software
 
   await page.getByText('(this page)').first().waitFor()
-  t.ok(await page.locator('[value=kernel]').isChecked(), 'it starts with the kernel')
+  t.ok(await page.locator('[value=offload]').isChecked(), 'it starts with the kernel')
 
-  await t.test('a download of the browser goes by sendfile', async (t: Tap.Test) => {
+  await t.test('a download of the browser is offloaded', async (t: Tap.Test) => {
     const before = await promoted()
     const [download] = await Promise.all([page.waitForEvent('download'), page.getByRole('link', { name: 'Download' }).click()])
     t.equal(sha256(await readFile(await download.path())), sum)
@@ -53,11 +53,11 @@ export async function useDashboard (t: Tap.Test, browser: Browser, origin: strin
     const shown = async (mode: Mode) => parseInt(await busy.locator(`.${mode}`).innerText())
     await enough('default')
     await page.getByText('Kernel', { exact: true }).first().click()
-    await rows('/files/100MB.bin').filter({ hasText: 'sendfile' }).nth(7).waitFor()
-    t.match(await rows('/files/100MB.bin').first().innerText(), /kernel\s+\S+\s+sendfile/)
-    await enough('kernel')
+    await rows('/files/100MB.bin').filter({ hasText: 'file' }).nth(7).waitFor()
+    t.match(await rows('/files/100MB.bin').first().innerText(), /kernel\s+\S+\s+file/)
+    await enough('offload')
     if (PICTURE !== undefined) await page.screenshot({ path: PICTURE })
-    const [without, by] = [await shown('default'), await shown('kernel')]
+    const [without, by] = [await shown('default'), await shown('offload')]
     t.ok(by < without / 2, `the loop is busy for ${by} % of the time, and was for ${without} %`)
     await page.getByRole('button', { name: 'Load' }).click()
     await rows('/files/100MB.bin').first().waitFor({ state: 'detached' })

@@ -1,6 +1,6 @@
 /*
- * The pages in a browser, served from this machine: what they show where the kernel
- * has no kernel TLS, and when something fails.
+ * The pages in a browser, served from this machine, by its kernel or by threads: what
+ * they show, and what when something fails.
  */
 import { existsSync, readFileSync } from 'node:fs'
 import type { Browser, Page } from 'playwright-core'
@@ -18,7 +18,7 @@ let child: StartChild
 let origin: string
 const errors: Error[] = []
 t.before(async () => {
-  child = new StartChild(t, ['--here', '--port', '0'])
+  child = new StartChild(t, ['--port', '0'])
   origin = await child.ready()
   browser = await launchChromium()
 })
@@ -46,21 +46,30 @@ t.test('the start page says what helps, and who says more', async t => {
   t.match(await page.locator('#detail').innerText(), KERNEL_TLS ? /^$/ : /^Linux \S+: .+; .+ \(npx fastify-ktls says more\)\.$/)
 })
 
+t.test('the start page checks a file, and says who encrypted it', async t => {
+  const page = await open(t, '/')
+  const row = page.locator('[data-file="1MB.bin"]')
+  await row.getByRole('button', { name: 'Check' }).click()
+  await row.getByText('matches, after').waitFor()
+  t.match(await row.innerText(), `It was taken from the file and encrypted by ${KERNEL_TLS ? 'the kernel' : 'sender threads'}, past the event loop; TLSv1.3`)
+})
+
 t.test('the start page says why it knows nothing', async t => {
   const page = await open(t, '/', page => page.route('/about', route => route.fulfill({ status: 503 })))
   await page.locator('#place.bad', { hasText: '/about answered 503' }).waitFor()
   t.equal(await page.locator('#page').innerText(), '')
 })
 
-t.test('the dashboard starts with what the kernel can do', async t => {
+t.test('the dashboard starts with what the machine can do', async t => {
   const page = await open(t, '/dashboard')
-  await page.locator(`[value=${KERNEL_TLS ? 'kernel' : 'default'}]:checked`).waitFor({ state: 'attached' })
-  t.equal(await page.locator('[value=kernel]').isEnabled(), KERNEL_TLS)
+  await page.locator('[value=offload]:checked').waitFor({ state: 'attached' })
+  await page.locator('label .who', { hasText: KERNEL_TLS ? 'Kernel' : 'Sender threads' }).waitFor()
 
   const patch = async (body: object) => await page.evaluate(`fetch('/dashboard/settings', {
     method: 'PATCH', headers: { 'content-type': 'application/json' }, body: '${JSON.stringify(body)}'
   }).then(async response => ({ status: response.status, body: await response.json() }))`) as { status: number, body: object }
-  t.equal((await patch({ mode: 'kernel' })).status, KERNEL_TLS ? 200 : 400)
+  t.equal((await patch({ mode: 'kernel' })).status, 400, 'there are two modes')
+  t.strictSame(await patch({ mode: 'offload' }), { status: 200, body: { mode: 'offload', load: false } })
   t.strictSame(await patch({ mode: 'default', other: 1 }), { status: 200, body: { mode: 'default', load: false } })
 })
 
