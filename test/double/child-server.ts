@@ -7,7 +7,7 @@ import { closeSync, createReadStream, openSync, writeSync } from 'node:fs'
 import Fastify from 'fastify'
 import { certificate } from '../certificate'
 import { closings } from '../support/accounts'
-import { statsOf } from '../support/backend'
+import { ONLY, statsOf } from '../support/backend'
 import type { BackendStats } from '../support/backend'
 import { openCount } from '../support/files'
 import { ktls } from '../support/plugin'
@@ -49,7 +49,7 @@ function tellClosings (): void {
 
 async function serve ({ plugin, path }: ChildServer): Promise<void> {
   const app = Fastify({ https: await certificate() })
-  if (plugin) await app.register(ktls)
+  if (plugin) await app.register(ktls, ONLY)
   app.get('/file', (_request, reply) => reply.send(createReadStream(path)))
   app.get('/exit', (_request, reply) => {
     reply.raw.once('finish', () => {

@@ -8,6 +8,7 @@ import type { TLSSocket } from 'node:tls'
 import Fastify from 'fastify'
 import type { FastifyRequest } from 'fastify'
 import { certificate } from '../certificate'
+import { ONLY } from '../support/backend'
 import { ktls } from '../support/plugin'
 import { request } from '../support/request'
 
@@ -15,7 +16,7 @@ const [path, when] = process.argv.slice(2)
 
 async function serve (): Promise<void> {
   const app = Fastify({ https: { ...await certificate(), ...(when === 'option' && { enableTrace: true }) }, forceCloseConnections: true })
-  await app.register(ktls)
+  await app.register(ktls, ONLY)
   const trace = (socket: TLSSocket) => { socket.enableTrace() }
   if (when === 'secureConnection') app.server.on('secureConnection', trace)
   app.get('/file', (_request, reply) => reply.send(createReadStream(path!)))

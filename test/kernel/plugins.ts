@@ -10,7 +10,7 @@ import type { FastifyInstance } from 'fastify'
 import t from 'tap'
 import { Agent, FormData, fetch } from 'undici'
 import { certificate } from '../certificate'
-import { statsOf } from '../support/backend'
+import { ONLY, statsOf } from '../support/backend'
 import { makeFile, makeFolder, sha256 } from '../support/files'
 import type { TestFile } from '../support/files'
 import { countPromotions } from '../support/kernel'
@@ -50,9 +50,9 @@ type Order = 'before' | 'after' | 'without'
 async function serve (t: Tap.Test, folder: string, { register }: Neighbour, order: Order) {
   const { app, origin } = await startServer(t, {
     setup: async app => {
-      if (order === 'after') await app.register(ktls)
+      if (order === 'after') await app.register(ktls, ONLY)
       await register(app)
-      if (order === 'before') await app.register(ktls)
+      if (order === 'before') await app.register(ktls, ONLY)
       await app.register(fastifyStatic, { root: folder })
       app.get('/json', async () => ({ text: 'x'.repeat(1000) }))
       app.post('/upload', async request => ({ sha256: sha256(await (await request.file())!.toBuffer()) }))
@@ -121,7 +121,7 @@ t.test('the oldest Fastify 5 and @fastify/static for it', async t => {
   for (const [fastify, files] of [['fastify-5.0', 'fastify-static-8'], ['fastify-5.0', '@fastify/static'], ['fastify', 'fastify-static-8']] as const) {
     const app = (require(fastify) as typeof Fastify)({ https, forceCloseConnections: true }) as unknown as FastifyInstance
     servers.push(app)
-    await app.register(ktls)
+    await app.register(ktls, ONLY)
     await app.register(require(files) as typeof fastifyStatic, { root: folder })
     await app.listen({ port: 0, host: '127.0.0.1' })
     const promotions = countPromotions()

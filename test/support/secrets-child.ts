@@ -4,7 +4,7 @@ import type { AddressInfo } from 'node:net'
 import fastifyStatic from '@fastify/static'
 import Fastify from 'fastify'
 import { certificate } from '../certificate'
-import { canRekey, statsOf } from './backend'
+import { ONLY, canRekey, statsOf } from './backend'
 import { ktls } from './plugin'
 
 export interface ChildOptions {
@@ -25,7 +25,7 @@ export interface ChildConnections {
 
 async function serve ({ folder, plugin, ciphers }: ChildOptions): Promise<void> {
   const app = Fastify({ https: { ...await certificate(), ...(ciphers && { ciphers }) } })
-  if (plugin) await app.register(ktls)
+  if (plugin) await app.register(ktls, ONLY)
   await app.register(fastifyStatic, { root: folder })
   await app.listen({ port: 0, host: '127.0.0.1' })
   const { port } = app.server.address() as AddressInfo
