@@ -103,8 +103,10 @@ t.test("the descriptor of a stream that does not close it stays the application'
   for (const fd of fds) fs.closeSync(fd)
 })
 
-t.test('a transfer that the kernel took whole has finished, though the connection is destroyed before Node hears of it', async t => {
+t.test('a transfer that the backend took whole has finished, though the connection is destroyed before Node hears of it', async t => {
   const events = listen(t)
+  // TCP takes it all, though nobody reads meanwhile.
+  const file = makeFile(makeFolder(t), 70_000)
   const { app, port, decisions } = await startServer(t, {
     ktls: {},
     setup: app => { app.get('/', (_request, reply) => reply.send(createReadStream(file.path))) }
@@ -113,7 +115,7 @@ t.test('a transfer that the kernel took whole has finished, though the connectio
     const { socket } = message as ChannelMessages['fastify-ktls.transfer.started']
     // The loop hears nothing meanwhile.
     setImmediate(() => {
-      for (let looks = 0; looks < 1e6 && statsOf(app).bytes.file < file.size; looks++);
+      for (let looks = 0; looks < 1e5 && statsOf(app).bytes.file < file.size; looks++);
       socket.destroy()
     })
   }

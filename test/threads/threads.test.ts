@@ -9,7 +9,7 @@ const env = { ...process.env, TAP: '1', TAP_TIMEOUT: '1800', KTLS_TEST_BACKEND: 
 
 const ADDON_TESTS = [
   'application', 'descriptors', 'evaluations', 'faults', 'few-descriptors', 'guards',
-  'kernel-double', 'lingering', 'process-end', 'protocols', 'refusing-socket', 'surface'
+  'kernel-double', 'process-end', 'protocols', 'refusing-socket', 'surface'
 ]
 
 t.test("the kernel's tests", async t => {
