@@ -10,9 +10,6 @@ namespace fastify_ktls {
 
 namespace {
 
-// Sealed in one go: 256 KiB, which stay in a processor's second-level cache.
-constexpr size_t kMaxBatch = 16;
-
 // However little room there is, a record is no smaller than this for want of it.
 constexpr size_t kLeast = 4096;
 
@@ -20,8 +17,8 @@ constexpr size_t kLeast = 4096;
 constexpr size_t kMaxRecord = kRecordHeaderSize + 8 + kMaxPlaintext + 1 + kTagSize;
 
 // Where records are made. It belongs to the thread, so that connections cost none.
-uint8_t* Scratch() {
-  static thread_local const std::unique_ptr<uint8_t[]> scratch(new uint8_t[kMaxBatch * kMaxRecord]);
+uint8_t* Scratch(size_t records) {
+  static thread_local const std::unique_ptr<uint8_t[]> scratch(new uint8_t[records * kMaxRecord]);
   return scratch.get();
 }
 
@@ -53,10 +50,11 @@ size_t SealedRecords::RecordSize(size_t plaintext) const {
 
 // How much to seal now: whole records that TCP has room for, else what it has room for,
 // so that little is kept for a client that stands still.
-size_t SealedRecords::Fitting(size_t length) const {
+size_t SealedRecords::Fitting(size_t length) {
+  room_ = 0;
   if (length <= kLeast) return length;
   const size_t record = RecordSize(kMaxPlaintext);
-  const int64_t room = socket_.Room();
+  const int64_t room = room_ = socket_.Room();
   if (room < 0) return std::min(length, kMaxPlaintext);
   const size_t records = static_cast<size_t>(room) / record;
   if (records == 0) return std::min(length, std::max(static_cast<size_t>(room), kLeast));
@@ -81,9 +79,12 @@ Sent SealedRecords::Deliver(uint8_t* records, size_t size) {
   blocked_ = taken < unsent_.size() + size;
   if (!blocked_) {
     Drop();
-    batch_ = std::min(batch_ * 2, kMaxBatch);
+    if (batch_ == most_) most_ = std::min(most_ + 1, kMaxBatch);
+    batch_ = std::min(batch_ * 2, most_);
     return {0, nullptr};
   }
+  // Refused though there is room: TCP has enough that is not sent yet.
+  if (room_ > static_cast<int64_t>(size)) most_ = taken / kMaxRecord + 1;
   batch_ = 1;
   const size_t old = std::min(taken, unsent_.size());
   unsent_.erase(unsent_.begin(), unsent_.begin() + static_cast<ptrdiff_t>(old));
@@ -114,7 +115,7 @@ Sent SealedRecords::SendData(const uint8_t* data, size_t length, bool more) {
     if (const int error = Flush(); error != 0) return {error, "sendmsg"};
   const size_t whole = length;
   length = Fitting(length);
-  uint8_t* const scratch = Scratch();
+  uint8_t* const scratch = Scratch(kMaxBatch);
   uint8_t* end = scratch;
   const SealingPass pass;
   if (!pass) return {-ECANCELED, "seal"};
@@ -143,7 +144,7 @@ Sent SealedRecords::SendFile(int file, int64_t offset, size_t length, bool patie
   const size_t count = (length + kMaxPlaintext - 1) / kMaxPlaintext;
   // The file is read to where its records are sealed: one slot a record.
   const size_t slot = RecordSize(kMaxPlaintext);
-  uint8_t* const scratch = Scratch();
+  uint8_t* const scratch = Scratch(kMaxBatch);
   iovec parts[kMaxBatch];
   for (size_t i = 0; i < count; i++)
     parts[i] = {scratch + i * slot + sealer_->head_size(),
@@ -171,7 +172,7 @@ Sent SealedRecords::SendFile(int file, int64_t offset, size_t length, bool patie
 int SealedRecords::SendControl(uint8_t type, const uint8_t* data, size_t length) {
   if (blocked_)
     if (const int error = Flush(); error != 0) return error;
-  uint8_t* const scratch = Scratch();
+  uint8_t* const scratch = Scratch(kMaxBatch);
   memcpy(scratch + sealer_->head_size(), data, length);
   const SealingPass pass;
   if (!pass) return -ECANCELED;

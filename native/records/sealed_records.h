@@ -33,9 +33,12 @@ class SealedRecords : public RecordLayer {
   void Close() override;
 
  private:
+  // Sealed in one go: 256 KiB, which stay in a processor's second-level cache.
+  static constexpr size_t kMaxBatch = 16;
+
   Balance TakeBalance() const;
   size_t RecordSize(size_t plaintext) const;
-  size_t Fitting(size_t length) const;
+  size_t Fitting(size_t length);
   Sent Deliver(uint8_t* records, size_t size);
   void Keep(const uint8_t* records, size_t size);
   void Drop();
@@ -45,6 +48,8 @@ class SealedRecords : public RecordLayer {
   std::vector<uint8_t> unsent_;  // sealed records, the first perhaps in part
   bool blocked_ = false;         // TCP had no room for them
   size_t batch_ = 1;             // records to seal at a time, as long as TCP takes all
+  size_t most_ = kMaxBatch;      // what that may grow to (tcp_notsent_lowat, man 7 tcp)
+  int64_t room_ = 0;             // what TCP said before the present batch; 0: not asked
   uint64_t sent_bytes_ = 0;
   Balance balance_ = kUnknown;  // when IsInTcp() was last asked
 };

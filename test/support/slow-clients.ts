@@ -30,13 +30,13 @@ export interface Growth {
   readonly resident: number
 }
 
-/** What a connection may hold that stands still; by the threads a sealed record too, which TCP has no room for. */
-const EACH = (16 << 20) / 1000 + (BACKEND === 'threads' ? 16_406 : 0)
+/** What a connection may hold that stands still, in bytes; by the threads also sealed bytes for which TCP has no room. */
+const EACH = BACKEND === 'threads' ? 24 << 10 : (16 << 20) / 1000
 
 /** With few of them what Node and the threads allocate once counts too. */
 const LEAST = BACKEND === 'threads' ? 4 << 20 : 3 << 20
 
-/** 16 MiB for 1,000 connections, by the threads twice that. In bytes. */
+/** In bytes. */
 export function boundOf (connections: number): number {
   return Math.max(EACH * connections, LEAST)
 }
