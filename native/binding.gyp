@@ -61,7 +61,12 @@
           "sources": ["<@(addon_sources)", "../test/double/faults.cc"]
         },
         { "target_name": "heap_info", "sources": ["../test/support/heap_info.cc"] },
-        { "target_name": "sockets", "sources": ["../test/support/sockets.cc"] }
+        { "target_name": "sockets", "sources": ["../test/support/sockets.cc"] },
+        {
+          # Parts of the addon without a connection.
+          "target_name": "native_parts",
+          "sources": ["kernel/processors.cc", "openssl/keys.cc", "openssl/openssl.cc", "records/sealer.cc", "records/sealing_gate.cc", "../test/support/native_parts.cc"]
+        }
       ]
     }]
   ]

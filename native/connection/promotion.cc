@@ -81,7 +81,11 @@ Promotion Promote(Session* session, int fd, Backends backends,
   Sender* sender = Sender::Choose(&error);
   if (sender == nullptr) return Refuse("no-resources", error, "sender thread");
   std::unique_ptr<BIO, BioDeleter> bio(NewDiscardingBio());
-  if (!bio) return Refuse("no-resources", -ENOMEM, "BIO_new");
+  if (!bio) {
+    // Node would take what is left of it for an error of its next read.
+    openssl.ERR_clear_error();
+    return Refuse("no-resources", -ENOMEM, "BIO_new");
+  }
   OpenSealingGate();
   UniqueFd own(sys.duplicate(fd));
   if (!own) return Refuse("no-resources", -errno, "fcntl F_DUPFD_CLOEXEC");

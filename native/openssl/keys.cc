@@ -71,7 +71,10 @@ bool ExpandLabel(const std::string& digest, const TrafficSecret& secret, const c
 // here and m there the two ranges meet with probability (n + m) / 2^64, which
 // is below the 2^-32 of NIST SP 800-38D 8 while n + m < 2^32.
 bool RandomExplicitNonce(const CipherSpec& cipher, uint8_t* nonce) {
-  return openssl.RAND_bytes(nonce + cipher.salt_size, static_cast<int>(cipher.iv_size)) == 1;
+  if (openssl.RAND_bytes(nonce + cipher.salt_size, static_cast<int>(cipher.iv_size)) == 1)
+    return true;
+  openssl.ERR_clear_error();  // as in Derive()
+  return false;
 }
 
 }  // namespace

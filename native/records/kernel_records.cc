@@ -85,19 +85,19 @@ Sent KernelRecords::SendFile(int file, int64_t offset, size_t length, bool) {
   return {sent, "sendfile"};
 }
 
-int KernelRecords::SendControl(uint8_t type, const uint8_t* data, size_t length) {
+Sent KernelRecords::SendControl(uint8_t type, const uint8_t* data, size_t length) {
   const int error = SendControlRecord(socket_.fd(), type, data, length);
-  if (error != 0) return Refused(error);
+  if (error != 0) return {Refused(error), "sendmsg"};
   control_bytes_ += length;
   at_most_ += 2;
-  return 0;
+  return {0, "sendmsg"};
 }
 
 Sent KernelRecords::UpdateKey() {
   const SealingPass pass;  // to derive the key
   if (!pass) return {-ECANCELED, "sendmsg"};
-  if (const int error = SendControl(kHandshakeRecord, kKeyUpdate, sizeof(kKeyUpdate)); error != 0)
-    return {error, "sendmsg"};
+  const Sent sent = SendControl(kHandshakeRecord, kKeyUpdate, sizeof(kKeyUpdate));
+  if (sent.bytes != 0) return sent;
   // The client has been told, so there is no trying again.
   const int error = ChangeKey();
   return {error == -EAGAIN || error == -EINTR ? -EIO : error, "setsockopt TLS_TX"};

@@ -13,7 +13,7 @@ class KernelRecords : public RecordLayer {
   Backend backend() const override { return Backend::kKernel; }
   Sent SendData(const uint8_t* data, size_t length, bool more) override;
   Sent SendFile(int file, int64_t offset, size_t length, bool patient) override;
-  int SendControl(uint8_t type, const uint8_t* data, size_t length) override;
+  Sent SendControl(uint8_t type, const uint8_t* data, size_t length) override;
   bool ReadsWhileSending() const override { return true; }
   // What the kernel holds back it sends by itself.
   int Flush() override { return 0; }

@@ -73,8 +73,8 @@ class RecordLayer {
   // Takes some of a file; 0 bytes at its end. Where not `patient`, a disk is not
   // waited for if that can be helped: EAGAIN of kReadCall.
   virtual Sent SendFile(int file, int64_t offset, size_t length, bool patient) = 0;
-  // Takes one record of another content type, whole or not at all. 0 or a negative errno.
-  virtual int SendControl(uint8_t type, const uint8_t* data, size_t length) = 0;
+  // Takes one record of another content type, whole or not at all: 0 bytes, or a negative errno.
+  virtual Sent SendControl(uint8_t type, const uint8_t* data, size_t length) = 0;
 
   // Whether a thread that waits for disks sends the file itself. Else it only reads it.
   virtual bool ReadsWhileSending() const = 0;
@@ -88,7 +88,7 @@ class RecordLayer {
   virtual bool IsOver() const = 0;
 
   virtual bool CanUpdateKey() const = 0;
-  // Tells the client, and changes the key (RFC 8446 4.6.3). 0 or a negative errno;
+  // Tells the client, and changes the key (RFC 8446 4.6.3). 0 bytes, or a negative errno;
   // after another one than EAGAIN and EINTR nothing may be sent any more.
   virtual Sent UpdateKey() = 0;
   // Whether the key has sealed as many records as it should (RFC 8446 5.5).

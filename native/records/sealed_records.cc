@@ -169,21 +169,21 @@ Sent SealedRecords::SendFile(int file, int64_t offset, size_t length, bool patie
   return {got, kReadCall};
 }
 
-int SealedRecords::SendControl(uint8_t type, const uint8_t* data, size_t length) {
+Sent SealedRecords::SendControl(uint8_t type, const uint8_t* data, size_t length) {
   if (blocked_)
-    if (const int error = Flush(); error != 0) return error;
+    if (const int error = Flush(); error != 0) return {error, "sendmsg"};
   uint8_t* const scratch = Scratch(kMaxBatch);
   memcpy(scratch + sealer_->head_size(), data, length);
   const SealingPass pass;
-  if (!pass) return -ECANCELED;
+  if (!pass) return {-ECANCELED, "seal"};
   const size_t size = sealer_->Seal(scratch, type, length);
-  if (size == 0) return -EIO;
-  return static_cast<int>(Deliver(scratch, size).bytes);
+  if (size == 0) return {-EIO, "seal"};
+  return Deliver(scratch, size);
 }
 
 Sent SealedRecords::UpdateKey() {
-  if (const int error = SendControl(kHandshakeRecord, kKeyUpdate, sizeof(kKeyUpdate)); error != 0)
-    return {error, "sendmsg"};
+  const Sent sent = SendControl(kHandshakeRecord, kKeyUpdate, sizeof(kKeyUpdate));
+  if (sent.bytes != 0) return sent;
   const SealingPass pass;
   TrafficKey key;
   if (!pass || !start_.keys->Next(&key) || !sealer_->SetKey(key)) return {-EIO, "seal"};

@@ -19,7 +19,7 @@ class SealedRecords : public RecordLayer {
   uint64_t progress() const override { return sent_bytes_; }
   Sent SendData(const uint8_t* data, size_t length, bool more) override;
   Sent SendFile(int file, int64_t offset, size_t length, bool patient) override;
-  int SendControl(uint8_t type, const uint8_t* data, size_t length) override;
+  Sent SendControl(uint8_t type, const uint8_t* data, size_t length) override;
   // Sealing takes processors, of which there are fewer than threads that wait for disks.
   bool ReadsWhileSending() const override { return false; }
   int Flush() override;

@@ -65,8 +65,8 @@ void FileBody::BringIn(uint64_t length) {
 
 Sent FileBody::Send(RecordLayer& records, uint64_t length, bool, bool patient) {
   if (failed_) return *failed_;
-  const bool may_wait = patient || (brought_in_ && !answers_);
-  const Sent sent = records.SendFile(file_.get(), offset_, length, may_wait);
+  // What was just brought in should be there still.
+  const Sent sent = records.SendFile(file_.get(), offset_, length, patient || brought_in_);
   if (sent.bytes > 0) offset_ += sent.bytes;
   return sent;
 }

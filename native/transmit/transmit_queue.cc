@@ -261,7 +261,7 @@ TransmitQueue::Wait TransmitQueue::WorkRecord(std::unique_ptr<TransmitItem>* ite
     sent = records_->UpdateKey();
   } else {
     const std::vector<uint8_t>& alert = (*item)->alert;
-    sent = {records_->SendControl(kAlertRecord, alert.data(), alert.size()), "sendmsg"};
+    sent = records_->SendControl(kAlertRecord, alert.data(), alert.size());
   }
   const auto error = static_cast<int>(sent.bytes);
   if (error == -EINTR) return Wait::kTurn;

@@ -1,4 +1,5 @@
 import { once } from 'node:events'
+import type { ConnectionOptions } from 'node:tls'
 import { get, requestOf } from '../support/client'
 
 export interface Conversation {
@@ -6,19 +7,21 @@ export interface Conversation {
   readonly bodies: readonly Buffer[]
   /** What came of the body of the next one. */
   readonly rest: Buffer
-  /** Every head that came whole says 200. */
+  /** Every head that came whole says 200, and every record that came could be opened. */
   readonly ok: boolean
   /** Whether the connection ended by a close_notify. */
   readonly clean: boolean
 }
 
 /** One connection; each path is asked for when the reply before it is whole, the last with `Connection: close`. */
-export async function converse (port: number, paths: readonly string[]): Promise<Conversation> {
+export async function converse (port: number, paths: readonly string[], options: ConnectionOptions = {}): Promise<Conversation> {
   const headers = (index: number) => index === paths.length - 1 ? ['Connection: close'] : []
-  const client = await get(port, paths[0]!, headers(0))
+  const client = await get(port, paths[0]!, headers(0), options)
   const bodies: Buffer[] = []
   let bytes: Buffer = Buffer.alloc(0)
   let ok = true
+  // Not for the connection's end, which has another code.
+  client.tls.on('error', (error: NodeJS.ErrnoException) => { ok &&= !error.code?.startsWith('ERR_SSL_') })
   client.tls.on('data', (chunk: Buffer) => {
     bytes = Buffer.concat([bytes, chunk])
     for (let reply = parse(bytes); reply !== undefined && reply.body.length >= reply.length; reply = parse(bytes)) {

@@ -1,6 +1,6 @@
-// Makes one call of the table of native/syscalls.h fail, or take less than it
-// was given, in front of the kernel or its double: whatever is in the table when
-// a test asks for it first.
+// Makes one call of the tables of native/kernel/syscalls.h and native/openssl/openssl.h
+// fail, or take less than it was given, in front of the kernel or its double, and of
+// OpenSSL: whatever is in the tables when a test asks for it first.
 //
 // A test reaches it as the addon's export `faults`. The addon's own registration
 // is a symbol that Node looks up; one made by a constructor comes before it.
@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "kernel/syscalls.h"
+#include "openssl/openssl.h"
 
 // addon.cc's.
 extern "C" napi_value NAPI_MODULE_INITIALIZER(napi_env env, napi_value exports);
@@ -24,6 +25,8 @@ namespace fastify_ktls_faults {
 
 namespace {
 
+using fastify_ktls::openssl;
+using fastify_ktls::OpenSsl;
 using fastify_ktls::sys;
 
 constexpr int kSolTls = 282;
@@ -36,6 +39,7 @@ enum Point {
   kTcpInfo,
   kKeyOut,
   kSocketError,
+  kSocketMemory,
   kSendData,
   kSendRecord,
   kReceive,
@@ -48,15 +52,29 @@ enum Point {
   kCached,
   kReadCached,
   kRead,
+  kReadPieceCached,
+  kReadPiece,
   kPoll,
   kDeviceSockets,
   kStatx,
+  kNewBio,
+  kNewCipherContext,
+  kCipherControl,
+  kFetchCipher,
+  kEncryptInit,
+  kEncryptUpdate,
+  kEncryptFinal,
+  kFetchKdf,
+  kNewKdfContext,
+  kDeriveKey,
+  kRandomBytes,
   kPointCount,
 };
 
 // In the order of ACTIONS in faults.ts. kError: `value` is the errno. kTake: at
-// most so many bytes. kHalf: half of them. kGone: the connection is over.
-enum Action { kError, kTake, kHalf, kGone };
+// most so many bytes. kHalf: half of them. kGone: the connection is over. kRefuse:
+// OpenSSL fails, and its error queue says why.
+enum Action { kError, kTake, kHalf, kGone, kRefuse };
 
 struct Fault {
   Point point;
@@ -66,6 +84,7 @@ struct Fault {
 };
 
 fastify_ktls::Syscalls next;
+OpenSsl next_openssl;
 
 std::mutex mutex;  // guards the next three
 std::vector<Fault> faults;
@@ -94,6 +113,19 @@ size_t Less(const Fault& fault, size_t size) {
   return fault.action == kHalf ? size / 2 : std::min(size, static_cast<size_t>(fault.value));
 }
 
+// As much of the parts as the fault leaves.
+std::vector<iovec> Less(const iovec* parts, int count, const Fault& fault) {
+  std::vector<iovec> less(parts, parts + count);
+  size_t whole = 0;
+  for (const iovec& part : less) whole += part.iov_len;
+  size_t left = Less(fault, whole);
+  for (iovec& part : less) {
+    part.iov_len = std::min(part.iov_len, left);
+    left -= part.iov_len;
+  }
+  return less;
+}
+
 int SetOption(int fd, int level, int name, const void* value, socklen_t length) {
   std::optional<Fault> fault;
   if (level == IPPROTO_TCP && name == kTcpUlp) fault = Count(kUlp);
@@ -102,7 +134,10 @@ int SetOption(int fd, int level, int name, const void* value, socklen_t length) 
 }
 
 int GetOption(int fd, int level, int name, void* value, socklen_t* length) {
-  const Point point = level == kSolTls ? kKeyOut : level == SOL_SOCKET ? kSocketError : kTcpInfo;
+  const Point point = level == kSolTls      ? kKeyOut
+                      : level != SOL_SOCKET ? kTcpInfo
+                      : name == SO_MEMINFO  ? kSocketMemory
+                                            : kSocketError;
   const std::optional<Fault> fault = Count(point);
   if (IsError(fault)) return Fail(*fault);
   const int result = next.getsockopt(fd, level, name, value, length);
@@ -117,12 +152,10 @@ int GetOption(int fd, int level, int name, void* value, socklen_t* length) {
 ssize_t SendMessage(int fd, const msghdr* message, int flags) {
   const std::optional<Fault> fault = Count(message->msg_controllen > 0 ? kSendRecord : kSendData);
   if (IsError(fault)) return Fail(*fault);
-  iovec part = message->msg_iov[0];
-  if (!fault || part.iov_len < 2) return next.sendmsg(fd, message, flags);
-  part.iov_len = Less(*fault, part.iov_len);
+  if (!fault || message->msg_iov[0].iov_len < 2) return next.sendmsg(fd, message, flags);
+  std::vector<iovec> parts = Less(message->msg_iov, static_cast<int>(message->msg_iovlen), *fault);
   msghdr shorter = *message;
-  shorter.msg_iov = &part;
-  shorter.msg_iovlen = 1;
+  shorter.msg_iov = parts.data();
   // What the kernel had no room for would have been of the same record.
   return next.sendmsg(fd, &shorter, flags | MSG_MORE);
 }
@@ -173,10 +206,14 @@ int64_t Cached(int fd, off_t offset, uint64_t length) {
   return fault ? fault->value : next.cached(fd, offset, length);
 }
 
+// A byte is read for whether it can be; more, by the threads, for what is in it.
 ssize_t Read(int fd, const iovec* parts, int count, off_t offset, int flags) {
-  const std::optional<Fault> fault = Count(flags == 0 ? kRead : kReadCached);
-  if (fault && fault->action == kTake) return fault->value;
-  return fault ? Fail(*fault) : next.preadv2(fd, parts, count, offset, flags);
+  const bool is_piece = parts[0].iov_len > 1;
+  const std::optional<Fault> fault = Count(
+      flags == 0 ? (is_piece ? kReadPiece : kRead) : (is_piece ? kReadPieceCached : kReadCached));
+  if (IsError(fault)) return Fail(*fault);
+  if (!fault) return next.preadv2(fd, parts, count, offset, flags);
+  return next.preadv2(fd, Less(parts, count, *fault).data(), count, offset, flags);
 }
 
 int Poll(pollfd* sockets, nfds_t count, int timeout) {
@@ -195,6 +232,42 @@ int Statx(int fd, struct statx* found) {
   return fault ? Fail(*fault) : next.statx(fd, found);
 }
 
+// As OpenSSL does it: what is left in the queue of this thread is the next one's who looks.
+bool Refused(Point point) {
+  if (!Count(point)) return false;
+  ERR_new();
+  ERR_set_error(ERR_LIB_EVP, ERR_R_INTERNAL_ERROR, nullptr);
+  return true;
+}
+
+// `name` of the table fails as `point` says, with `failure`.
+template <Point point, auto name, auto failure>
+struct Refusing;
+template <Point point, typename Result, typename... Arguments,
+          Result (*OpenSsl::*name)(Arguments...), auto failure>
+struct Refusing<point, name, failure> {
+  static Result Call(Arguments... arguments) {
+    return Refused(point) ? Result{failure} : (next_openssl.*name)(arguments...);
+  }
+  static void Install() { openssl.*name = Call; }
+};
+
+void InstallOpenSsl() {
+  fastify_ktls::LoadOpenSsl();
+  next_openssl = openssl;
+  Refusing<kNewBio, &OpenSsl::BIO_new, nullptr>::Install();
+  Refusing<kNewCipherContext, &OpenSsl::EVP_CIPHER_CTX_new, nullptr>::Install();
+  Refusing<kCipherControl, &OpenSsl::EVP_CIPHER_CTX_ctrl, 0>::Install();
+  Refusing<kFetchCipher, &OpenSsl::EVP_CIPHER_fetch, nullptr>::Install();
+  Refusing<kEncryptInit, &OpenSsl::EVP_EncryptInit_ex, 0>::Install();
+  Refusing<kEncryptUpdate, &OpenSsl::EVP_EncryptUpdate, 0>::Install();
+  Refusing<kEncryptFinal, &OpenSsl::EVP_EncryptFinal_ex, 0>::Install();
+  Refusing<kFetchKdf, &OpenSsl::EVP_KDF_fetch, nullptr>::Install();
+  Refusing<kNewKdfContext, &OpenSsl::EVP_KDF_CTX_new, nullptr>::Install();
+  Refusing<kDeriveKey, &OpenSsl::EVP_KDF_derive, 0>::Install();
+  Refusing<kRandomBytes, &OpenSsl::RAND_bytes, 0>::Install();
+}
+
 void Install() {
   static std::once_flag once;
   std::call_once(once, [] {
@@ -202,6 +275,7 @@ void Install() {
     sys = {SetOption, GetOption, SendMessage, Receive,        SendFile,
            ShutDown,  Close,     Duplicate,   Unacknowledged, EpollCtl,
            Cached,    Read,      Poll,        DeviceSockets,  Statx};
+    InstallOpenSsl();
   });
 }
 
