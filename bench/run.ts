@@ -137,7 +137,8 @@ const load = () => loadavg()[0]!.toFixed(1)
 /** What the figures of a machine that does other things as well depend on. */
 function circumstances ({ backend, samples, nginx }: Order, loadBefore: string): string {
   const processors = cpus()
-  return `${processors.length} × ${processors[0]!.model.trim()}, Linux ${release()}, Node ${process.versions.node}, nginx ${basename(nginx)};
+  return `\`npm run bench -- ${process.argv.slice(2).join(' ')}\`:
+${processors.length} × ${processors[0]!.model.trim()}, Linux ${release()}, Node ${process.versions.node}, nginx ${basename(nginx)};
 TLS 1.3 with AES-256-GCM; backend \`${backend}\`; ${samples} rounds, in each of which each server
 has a sample in turn; load average ${loadBefore} at the start, ${load()} at the end.
 `
