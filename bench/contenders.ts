@@ -1,9 +1,10 @@
 import { fork } from 'node:child_process'
 import { once } from 'node:events'
 import { join } from 'node:path'
+import type { Backend } from '../types/index'
 import { startNginx } from './nginx'
 import type { Running } from './running'
-import type { ServerOptions } from './server'
+import type { Question, ServerOptions } from './server'
 
 export interface Surroundings {
   /** Whose files are served. */
@@ -14,6 +15,8 @@ export interface Surroundings {
   readonly nginx: string
   /** The plugin's option. */
   readonly minSize: number
+  /** The only one that the plugin may use. */
+  readonly backend: Backend
 }
 
 export interface Contender {
@@ -28,23 +31,28 @@ export interface Contender {
 const NODE_FLAGS = ['--min-semi-space-size=16', '--max-semi-space-size=16', '--max-old-space-size=512', '--single-threaded-gc']
 
 function fastify (kind: ServerOptions['kind']) {
-  return async ({ folder, minSize }: Surroundings): Promise<Running> => {
-    const child = fork(join(__dirname, 'server.js'), [JSON.stringify({ folder, kind, minSize } satisfies ServerOptions)], { execArgv: NODE_FLAGS })
+  return async ({ folder, minSize, backend }: Surroundings): Promise<Running> => {
+    const child = fork(join(__dirname, 'server.js'), [JSON.stringify({ folder, kind, minSize, backend } satisfies ServerOptions)], { execArgv: NODE_FLAGS })
     const exited = once(child, 'exit')
-    const [port] = await Promise.race([
-      once(child, 'message') as Promise<[number]>,
-      exited.then(([code]) => { throw new Error(`the server ended with ${code}`) })
-    ])
+    const answer = async () => {
+      const [value] = await Promise.race([
+        once(child, 'message') as Promise<[number]>,
+        exited.then(([code]) => { throw new Error(`the server ended with ${code}`) })
+      ])
+      return value
+    }
+    const ask = (question: Question) => {
+      child.send(question)
+      return answer()
+    }
     return {
-      port,
+      port: await answer(),
       pid: child.pid!,
       watch: async () => {
-        child.send('watch')
-        return async () => {
-          child.send('end')
-          return (await once(child, 'message') as [number])[0]
-        }
+        await ask('watch')
+        return () => ask('watched')
       },
+      ...kind === 'plugin' && { offloaded: () => ask('offloaded') },
       stop: async () => {
         child.disconnect()
         await exited
@@ -57,10 +65,14 @@ function nginx (kernelTls: boolean) {
   return ({ nginx, folder, temporary }: Surroundings) => startNginx(nginx, folder, temporary, kernelTls)
 }
 
-export const CONTENDERS = [
-  { name: 'fastify-ktls', secure: true, kernelTls: true, start: fastify('plugin') },
-  { name: 'Fastify', secure: true, kernelTls: false, start: fastify('https') },
-  { name: 'Fastify, plain HTTP', secure: false, kernelTls: false, start: fastify('http') },
-  { name: 'nginx, kernel TLS', secure: true, kernelTls: true, start: nginx(true) },
-  { name: 'nginx', secure: true, kernelTls: false, start: nginx(false) }
-] as const satisfies readonly Contender[]
+/** By the plugin's only backend: without the kernel's there is no nginx with it either. */
+export function contendersOf (backend: Backend): readonly Contender[] {
+  const kernelTls = backend === 'kernel'
+  return [
+    { name: 'fastify-ktls', secure: true, kernelTls, start: fastify('plugin') },
+    { name: 'Fastify', secure: true, kernelTls: false, start: fastify('https') },
+    { name: 'Fastify, plain HTTP', secure: false, kernelTls: false, start: fastify('http') },
+    ...kernelTls ? [{ name: 'nginx, kernel TLS', secure: true, kernelTls, start: nginx(true) }] : [],
+    { name: 'nginx', secure: true, kernelTls: false, start: nginx(false) }
+  ]
+}

@@ -15,9 +15,10 @@ export interface Figures {
   readonly workloads: readonly string[]
   /** undefined: not measured. */
   spread (contender: string, workload: string, part: Part): Spread | undefined
-  /** Of two medians. */
-  ratio (workload: string, part: Part, contender: string, other: string): number | undefined
+  /** Of one contender's figure to another's in the same round. */
+  ratio (workload: string, part: Part, contender: string, other: string): Spread | undefined
   sizeOf (workload: string): number
+  clientsOf (workload: string): number
 }
 
 export function spreadOf (samples: readonly number[]): Spread {
@@ -41,9 +42,10 @@ export function figuresOf (measurements: readonly Measurement[]): Figures {
     workloads: [...new Set(measurements.map(({ workload }) => workload))],
     spread,
     ratio: (workload, part, contender, other) => {
-      const [above, below] = [spread(contender, workload, part), spread(other, workload, part)]
-      return above && below && above.median / below.median
+      const [above, below] = [find(contender, workload)?.[part], find(other, workload)?.[part]]
+      return above && below && spreadOf(above.map((figure, round) => figure / below[round]!))
     },
-    sizeOf: workload => measurements.find(one => one.workload === workload)!.size
+    sizeOf: workload => measurements.find(one => one.workload === workload)!.size,
+    clientsOf: workload => measurements.find(one => one.workload === workload)!.clients
   }
 }

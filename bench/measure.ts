@@ -1,16 +1,17 @@
 /*
- * Measures the contenders one after the other and prints a line of JSON for each
- * of them and each workload (Measurement). Runs where the kernel has kernel TLS.
+ * Measures the contenders in alternating rounds and prints a line of JSON for each
+ * of them and each workload (Measurement).
  */
-import { createHash, randomBytes } from 'node:crypto'
+import { randomBytes } from 'node:crypto'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import type { Backend } from '../types/index'
 import { Client } from './client'
-import { CONTENDERS } from './contenders'
+import { contendersOf } from './contenders'
 import type { Contender } from './contenders'
 import type { Running } from './running'
-import { promotions, usageOf } from './usage'
+import { Session, sha256 } from './session'
 import { FILES, JSON_BODY, JSON_PATH, WARM_UP, WORKLOADS, fileName } from './workloads'
 import type { Workload } from './workloads'
 
@@ -18,7 +19,8 @@ export interface Measurement {
   readonly contender: string
   readonly workload: string
   readonly size: number
-  /** For each sample, a request's share: nanoseconds of processor time, of all threads and of the main one, and of the clock. */
+  readonly clients: number
+  /** For each round, a request's share: nanoseconds of processor time, of all threads and of the main one, and of the clock. */
   readonly all: number[]
   readonly main: number[]
   readonly elapsed: number[]
@@ -27,16 +29,28 @@ export interface Measurement {
 }
 
 export interface Order {
+  /** Rounds. In each, each contender has a sample of a workload in turn: what else the machine has to do meets all of them alike. */
   readonly samples: number
-  /** Names; all if empty. */
+  /** Milliseconds that a sample takes at least. */
+  readonly leastSample: number
+  readonly guest: boolean
+  /** Names. */
   readonly contenders: readonly string[]
   readonly workloads: readonly string[]
+  /** The only one that the plugin may use. */
+  readonly backend: Backend
+  /** Where nginx was unpacked. */
   readonly nginx: string
   /** The plugin's option. */
   readonly minSize: number
+  /** Where the files are written that are served; else where temporary ones are, which in a guest is for it to know. */
+  readonly folder?: string | undefined
 }
 
-const sha256 = (bytes: Buffer) => createHash('sha256').update(bytes).digest('hex')
+interface Started {
+  readonly contender: Contender
+  readonly running: Running
+}
 
 /** Writes the files and returns each path's content. */
 function writeFiles (folder: string): Map<string, Buffer> {
@@ -49,71 +63,46 @@ function writeFiles (folder: string): Map<string, Buffer> {
   return contents
 }
 
-async function measure (contender: Contender, running: Running, workload: Workload, { samples, minSize }: Order, expected: string): Promise<Measurement> {
-  const { path, range, size, requests, fresh } = workload
-  const headers = range === undefined ? [] : [`Range: bytes=${range.join('-')}`]
-  const before = promotions()
-  const connect = () => Client.connect(running.port, contender.secure)
-  let client = await connect()
-  const others = await Promise.all(Array.from({ length: (workload.clients ?? 1) - 1 }, connect))
-  if (workload.afterFile) await client.get(WARM_UP.path)
-  const body = createHash('sha256')
-  await client.get(path, headers, bytes => body.update(bytes))
-  if (body.digest('hex') !== expected) throw new Error(`${path}: wrong bytes`)
-  const ask = async (from = client) => {
-    if (fresh) {
-      await client.close()
-      from = client = await connect()
-    }
-    const got = await from.get(path, headers)
-    if (got !== size) throw new Error(`${path}: ${got} bytes in place of ${size}`)
+async function warmUp ({ contender, running }: Started): Promise<void> {
+  const client = await Client.connect(running.port, contender.secure)
+  for (let i = 0; i < WARM_UP.requests; i++) await client.get(WARM_UP.path)
+  await client.close()
+}
+
+async function measure (started: readonly Started[], workload: Workload, order: Order, expected: string): Promise<void> {
+  const sessions: Session[] = []
+  for (const { contender, running } of started) {
+    const session = new Session(contender, running, workload, order)
+    await session.open(expected)
+    sessions.push(session)
   }
-  for (let i = 0; i < workload.warmUp; i++) await ask()
-  const result: Measurement = { contender: contender.name, workload: workload.name, size, all: [], main: [], elapsed: [], late: [] }
-  for (let sample = 0; sample < Math.min(samples, workload.samples ?? samples); sample++) {
-    const watched = workload.clients === undefined ? undefined : await running.watch?.()
-    const start = usageOf(running.pid)
-    const began = process.hrtime.bigint()
-    for (let i = 0; i < requests; i++) await Promise.all([ask(), ...others.map(ask)])
-    const ended = process.hrtime.bigint()
-    const end = usageOf(running.pid)
-    const answered = requests * (1 + others.length)
-    result.all.push((end.all - start.all) / answered)
-    result.main.push((end.main - start.main) / answered)
-    result.elapsed.push(Number(ended - began) / requests)
-    if (watched !== undefined) result.late.push(await watched())
+  const rounds = order.guest ? Math.min(order.samples, workload.guestSamples ?? Infinity) : order.samples
+  for (let round = 0; round < rounds; round++) {
+    // Each is the first of a round, and each follows each other one, about as often.
+    for (const index of sessions.keys()) await sessions[(round + index) % sessions.length]!.sample()
   }
-  for (const open of [client, ...others]) await open.close()
-  const promoted = promotions() - before
-  if (promoted > 0 && !contender.kernelTls) throw new Error(`${contender.name} used kernel TLS`)
-  if (promoted === 0 && contender.kernelTls && (workload.afterFile || (path !== JSON_PATH && size >= minSize))) throw new Error(`${contender.name} did not use kernel TLS for ${workload.name}`)
-  return result
+  for (const session of sessions) {
+    await session.close()
+    process.stdout.write(`${JSON.stringify(session.measurement)}\n`)
+  }
 }
 
 async function main (order: Order): Promise<void> {
-  const chosen = <T extends { readonly name: string }> (all: readonly T[], names: readonly string[]) => all.filter(({ name }) => names.length === 0 || names.includes(name))
-  const root = mkdtempSync(join(tmpdir(), 'fastify-ktls-bench-'))
-  const contents = writeFiles(root)
-  const measureAll = async (contender: Contender, running: Running) => {
-    const warmUp = await Client.connect(running.port, contender.secure)
-    for (let i = 0; i < WARM_UP.requests; i++) await warmUp.get(WARM_UP.path)
-    await warmUp.close()
-    for (const workload of chosen(WORKLOADS, order.workloads)) {
-      const [first, last] = workload.range ?? [0, Infinity]
-      const expected = sha256(contents.get(workload.path)!.subarray(first, last + 1))
-      process.stdout.write(`${JSON.stringify(await measure(contender, running, workload, order, expected))}\n`)
-    }
-  }
+  const root = mkdtempSync(join(order.folder ?? tmpdir(), 'fastify-ktls-bench-'))
+  const started: Started[] = []
   try {
-    for (const [index, contender] of chosen<Contender>(CONTENDERS, order.contenders).entries()) {
-      const running = await contender.start({ folder: root, temporary: join(root, `own-${index}`), nginx: order.nginx, minSize: order.minSize })
-      try {
-        await measureAll(contender, running)
-      } finally {
-        await running.stop()
-      }
+    const contents = writeFiles(root)
+    const contenders = contendersOf(order.backend).filter(({ name }) => order.contenders.includes(name))
+    for (const [index, contender] of contenders.entries()) {
+      started.push({ contender, running: await contender.start({ ...order, folder: root, temporary: join(root, `own-${index}`) }) })
+    }
+    for (const one of started) await warmUp(one)
+    for (const workload of WORKLOADS.filter(({ name }) => order.workloads.includes(name))) {
+      const [first, last] = workload.range ?? [0, Infinity]
+      await measure(started, workload, order, sha256(contents.get(workload.path)!.subarray(first, last + 1)))
     }
   } finally {
+    for (const { running } of started) await running.stop()
     rmSync(root, { recursive: true })
   }
 }

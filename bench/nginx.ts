@@ -1,6 +1,8 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdir, readFile, writeFile } from 'node:fs/promises'
+import { createServer } from 'node:net'
+import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { setTimeout } from 'node:timers/promises'
 import { certificate } from '../test/certificate'
@@ -25,11 +27,20 @@ export function fetchNginx (onProgress: Progress): Promise<string> {
   }), onProgress)
 }
 
-const PORT = 8443
+/** nginx cannot tell which port it was given. */
+async function freePort (): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const { port } = server.address() as AddressInfo
+  server.close()
+  await once(server, 'close')
+  return port
+}
 
 /** nginx with one worker, which serves `folder`. */
 export async function startNginx (root: string, folder: string, temporary: string, kernelTls: boolean): Promise<Running> {
   await mkdir(temporary)
+  const port = await freePort()
   const { key, cert } = await certificate()
   const file = async (name: string, text: string | Buffer) => {
     await writeFile(join(temporary, name), text)
@@ -37,12 +48,12 @@ export async function startNginx (root: string, folder: string, temporary: strin
   }
   const configuration = await file('nginx.conf', `
     daemon off; user root; worker_processes 1; pid ${temporary}/pid; error_log ${temporary}/error.log;
-    events {}
+    events { worker_connections 4096; }
     http {
       access_log off; sendfile on; tcp_nopush on; keepalive_requests 1000000; keepalive_timeout 1h;
       ${['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'].map(kind => `${kind}_temp_path ${temporary}/${kind};`).join(' ')}
       server {
-        listen 127.0.0.1:${PORT} ssl;
+        listen 127.0.0.1:${port} ssl;
         ssl_certificate ${await file('cert.pem', cert)}; ssl_certificate_key ${await file('key.pem', key)};
         ssl_protocols TLSv1.3; ssl_conf_command Ciphersuites TLS_AES_256_GCM_SHA384;
         ${kernelTls ? 'ssl_conf_command Options KTLS;' : ''}
@@ -56,7 +67,7 @@ export async function startNginx (root: string, folder: string, temporary: strin
   const exited = once(child, 'exit')
   const ended = exited.then(([code]) => { throw new Error(`nginx ended with ${code}`) })
   return {
-    port: PORT,
+    port,
     pid: await Promise.race([workerOf(child.pid!), ended]),
     stop: async () => {
       child.kill()

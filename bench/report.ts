@@ -19,7 +19,7 @@ function table (head: readonly string[], rows: ReadonlyArray<readonly string[]>)
 }
 
 /** The tables, as Markdown. */
-export function report ({ contenders, workloads, spread, ratio, sizeOf }: Figures, unit: Unit): string {
+export function report ({ contenders, workloads, spread, ratio, sizeOf, clientsOf }: Figures, unit: Unit): string {
   const cells = (show: (found: Spread, workload: string) => string, part: Part, rows = workloads) => table(
     ['', ...contenders],
     rows.map(workload => [workload, ...contenders.map(contender => {
@@ -27,6 +27,8 @@ export function report ({ contenders, workloads, spread, ratio, sizeOf }: Figure
       return found === undefined ? '' : show(found, workload)
     })])
   )
+  // Of many clients the clock tells mostly how fast those are.
+  const alone = workloads.filter(workload => clientsOf(workload) === 1)
   const watched = workloads.filter(workload => contenders.some(contender => spread(contender, workload, 'late') !== undefined))
   const percent = (share: number) => `${(100 * share).toFixed(1)}%`
   const asShare = ({ median, least, most }: Spread) => `${percent(median)} (${percent(least)}–${percent(most)})`
@@ -37,20 +39,20 @@ export function report ({ contenders, workloads, spread, ratio, sizeOf }: Figure
     workloads.map(workload => [
       workload,
       ...[...others.map(other => ratio(workload, 'all', PLUGIN, other)), ratio(workload, 'main', PLUGIN, DEFAULT)]
-        .map(value => value === undefined ? '' : value.toFixed(3))
+        .map(found => found === undefined ? '' : `${found.median.toFixed(3)} (${found.least.toFixed(3)}–${found.most.toFixed(3)})`)
     ])
   )
   const what = unit === 'instructions' ? 'Thousands of instructions' : 'Microseconds of processor time'
   return [
     `${what} a request, in all threads: median (least–most)`, '', cells(withSpread, 'all'),
     'The same in the main thread alone', '', cells(withSpread, 'main'),
-    `${PLUGIN} in all threads as a ratio to each of the others; last, its main thread to ${DEFAULT}'s`, '', ratios,
+    `${PLUGIN} in all threads as a ratio to each of the others in the same round; last, its main thread to ${DEFAULT}'s: median (least–most)`, '', ratios,
     ...watched.length === 0 ? [] : [`Turns of a ${TIMER_PERIOD} ms timer of the event loop that were late by more than that: median (least–most)`, '', cells(asShare, 'late', watched)],
-    ...(unit === 'instructions'
+    ...(unit === 'instructions' || alone.length === 0
       ? []
       : [
-          'Microseconds from a request to the last byte of its reply: median (least–most)', '', cells(withSpread, 'elapsed'),
-          'Megabytes a second over one connection, the client included', '', cells(({ median }, workload) => (sizeOf(workload) / median * 1000).toFixed(0), 'elapsed')
+          'Microseconds from a request to the last byte of its reply: median (least–most)', '', cells(withSpread, 'elapsed', alone),
+          'Megabytes a second over one connection, the client included', '', cells(({ median }, workload) => (sizeOf(workload) / median * 1000).toFixed(0), 'elapsed', alone)
         ])
   ].join('\n')
 }

@@ -1,10 +1,11 @@
-/* A Fastify server of the benchmark, in a process of its own: tells its port, and ends with its parent. */
+/* A Fastify server of the benchmark, in a process of its own: tells its port, answers its parent's questions, and ends with it. */
 import type { AddressInfo } from 'node:net'
 import fastifyStatic from '@fastify/static'
 import Fastify from 'fastify'
 import type { FastifyInstance } from 'fastify'
 import fastifyKtls from 'fastify-ktls'
 import { certificate } from '../test/certificate'
+import type { Backend } from '../types/index'
 import { TIMER_PERIOD } from './running'
 import { JSON_BODY } from './workloads'
 
@@ -13,20 +14,33 @@ export interface ServerOptions {
   readonly kind: 'plugin' | 'https' | 'http'
   /** The plugin's option. */
   readonly minSize: number
+  /** The only one that the plugin may use. */
+  readonly backend: Backend
 }
 
-async function serve ({ folder, kind, minSize }: ServerOptions): Promise<void> {
+/** Each is answered by a number: 'watch' by 0 once the loop is watched, 'watched' by the share of late turns since, 'offloaded' by replies. */
+export type Question = 'watch' | 'watched' | 'offloaded'
+
+async function serve ({ folder, kind, minSize, backend }: ServerOptions): Promise<void> {
   const app = (kind === 'http' ? Fastify() : Fastify({ https: await certificate() })) as unknown as FastifyInstance
-  if (kind === 'plugin') await app.register(fastifyKtls, { mode: 'require', backends: ['kernel'], minSize })
+  if (kind === 'plugin') await app.register(fastifyKtls, { mode: backend === 'kernel' ? 'require' : 'auto', backends: [backend], minSize })
   await app.register(fastifyStatic, { root: folder })
   const body: unknown = JSON.parse(JSON_BODY)
   app.get('/json', async () => body)
   await app.listen({ port: 0, host: '127.0.0.1' })
+  let watched = () => 0
+  process.on('message', (question: Question) => {
+    let answer = 0
+    if (question === 'watch') watched = watch()
+    if (question === 'watched') answer = watched()
+    if (question === 'offloaded') answer = app.ktls.stats().replies.file[backend]
+    process.send!(answer)
+  })
   process.send!((app.server.address() as AddressInfo).port)
 }
 
-/** Watches the loop from 'watch' on, and tells what it saw when asked again. */
-function watch (): void {
+/** Watches the loop from now on; the returned function tells what it saw. */
+function watch (): () => number {
   let [turns, late] = [0, 0]
   let last = performance.now()
   const timer = setInterval(() => {
@@ -35,13 +49,11 @@ function watch (): void {
     if (now - last > 2 * TIMER_PERIOD) late++
     last = now
   }, TIMER_PERIOD)
-  process.once('message', () => {
+  return () => {
     clearInterval(timer)
-    process.send!(late / turns)
-    process.once('message', watch)
-  })
+    return late / turns
+  }
 }
 
-process.once('message', watch)
 process.once('disconnect', () => process.exit())
 serve(JSON.parse(process.argv[2]!) as ServerOptions)

@@ -1,4 +1,4 @@
-import { readFileSync, readdirSync } from 'node:fs'
+import { existsSync, readFileSync, readdirSync } from 'node:fs'
 
 /** Nanoseconds of processor time; under QEMU's icount, instructions. */
 export interface Usage {
@@ -18,7 +18,11 @@ export function usageOf (pid: number): Usage {
   return { all, main }
 }
 
+const COUNTERS = '/proc/net/tls_stat'
+
 /** Sockets to which the kernel has given a software transmit key, since boot (Documentation/networking/tls.rst). */
 export function promotions (): number {
-  return Number(/^TlsTxSw\s+(\d+)$/m.exec(readFileSync('/proc/net/tls_stat', 'latin1'))![1])
+  // A kernel without the module has given none.
+  if (!existsSync(COUNTERS)) return 0
+  return Number(/^TlsTxSw\s+(\d+)$/m.exec(readFileSync(COUNTERS, 'latin1'))![1])
 }

@@ -12,10 +12,12 @@ export interface Workload {
   readonly requests: number
   /** Connections at once, while the server's event loop is watched; one and no watch unless given. */
   readonly clients?: number
-  /** The most samples that are worth their time. */
-  readonly samples?: number
+  /** The most samples that are worth their time in a guest. */
+  readonly guestSamples?: number
   /** Whether the connection gets a file first, so that the plugin has promoted it. */
   readonly afterFile?: true
+  /** Whether it is left out where a guest counts instructions, which takes minutes for it. */
+  readonly hereOnly?: true
   /** Whether each request comes on a connection of its own, whose handshake counts. */
   readonly fresh?: true
 }
@@ -29,30 +31,42 @@ export const FILES = [
   { name: '16 KB', size: 16 * 1024, warmUp: 1000, requests: 20 },
   { name: '64 KB', size: 64 * 1024, warmUp: 100, requests: 10 },
   { name: '100 KB', size: 100 * 1024, warmUp: 50, requests: 10 },
+  { name: '256 KB', size: 256 * 1024, warmUp: 20, requests: 16, hereOnly: true },
   { name: '1 MB', size: 1 << 20, warmUp: 10, requests: 16 },
-  { name: '10 MB', size: 10 << 20, warmUp: 4, requests: 16 }
+  { name: '4 MB', size: 4 << 20, warmUp: 4, requests: 16, hereOnly: true },
+  { name: '10 MB', size: 10 << 20, warmUp: 4, requests: 16 },
+  { name: '30 MB', size: 30 << 20, warmUp: 2, requests: 6, hereOnly: true }
 ] as const
 
 /** Sent by each server. */
 export const JSON_PATH = '/json'
 export const JSON_BODY = '{"hello":"world"}'
 
-const LARGE = FILES.at(-1)!
+const LARGE = FILES.find(({ name }) => name === '10 MB')!
 
 export function fileName (size: number): string {
   return `${size}.bin`
 }
 
-const files = FILES.map(file => ({ ...file, path: `/${fileName(file.size)}` }))
+const files: readonly Workload[] = FILES.map(file => ({ ...file, path: `/${fileName(file.size)}` }))
+
+/** Without a warm-up: the many clients of a sample are warm by themselves. */
+function together (name: string, clients: number): Workload {
+  const file = files.find(file => file.name === name)!
+  return { ...file, name: `${name}, ${clients} clients`, warmUp: 0, requests: 1, clients }
+}
 
 export const WORKLOADS: readonly Workload[] = [
   ...files,
   ...files.filter(({ size }) => size <= 64 * 1024).map(file => ({ ...file, name: `${file.name}, fresh connection`, warmUp: 100, requests: 5, fresh: true as const })),
   { name: '1 MB of 10 MB', path: `/${fileName(LARGE.size)}`, range: [3_000_000, 4_048_575], size: 1 << 20, warmUp: 10, requests: 16 },
-  { ...files.at(-1)!, name: '10 MB, 64 clients', warmUp: 0, requests: 1, clients: 64, samples: 3 },
+  together('256 KB', 64),
+  together('256 KB', 1000),
+  together('4 MB', 64),
+  { ...together('10 MB', 64), guestSamples: 3 },
   { name: 'JSON', path: JSON_PATH, size: JSON_BODY.length, warmUp: 20_000, requests: 50 },
   { name: 'JSON after a file', path: JSON_PATH, size: JSON_BODY.length, warmUp: 20_000, requests: 50, afterFile: true }
 ]
 
 /** What every server is warmed up with. The compilers of JavaScript are done with most after some thousand requests, with a hook after more. */
-export const WARM_UP = { path: `/${fileName(100 * 1024)}`, requests: 1500 }
+export const WARM_UP = { path: `/${fileName(100 * 1024)}`, size: 100 * 1024, requests: 1500 }
