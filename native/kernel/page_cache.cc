@@ -2,6 +2,8 @@
 
 #include <unistd.h>
 
+#include <cerrno>
+
 #include "kernel/syscalls.h"
 
 namespace fastify_ktls {
@@ -19,10 +21,19 @@ bool HasPages(int file, int64_t offset, uint64_t length) {
 
 bool ReadNow(int file, int64_t offset, void* bytes, uint64_t length) {
   const iovec part = {bytes, length};
-  return sys.preadv2(file, &part, 1, offset, RWF_NOWAIT) == static_cast<ssize_t>(length);
+  return ReadWithoutWaiting(file, &part, 1, offset) == static_cast<ssize_t>(length);
 }
 
 }  // namespace
+
+// tmpfs lacks RWF_NOWAIT; what it has in the page cache needs no reading.
+ssize_t ReadWithoutWaiting(int file, const iovec* parts, int count, int64_t offset) {
+  const ssize_t got = sys.preadv2(file, parts, count, offset, RWF_NOWAIT);
+  if (got >= 0 || errno != EOPNOTSUPP) return got;
+  if (sys.seals(file) >= 0) return sys.preadv2(file, parts, count, offset, 0);
+  errno = EOPNOTSUPP;
+  return got;
+}
 
 bool IsCached(int file, int64_t offset, uint64_t length) {
   uint8_t byte;

@@ -2,17 +2,23 @@
 #ifndef FASTIFY_KTLS_KERNEL_PAGE_CACHE_H_
 #define FASTIFY_KTLS_KERNEL_PAGE_CACHE_H_
 
+#include <sys/uio.h>
+
 #include <cstdint>
 
 namespace fastify_ktls {
 
 // Both ask about one byte at least, and say no where the kernel or the file system
-// cannot tell: before Linux 6.5, on overlayfs, tmpfs and FUSE, and for the files
-// of others, unless the process could write to them.
+// cannot tell: before Linux 6.5, on overlayfs and FUSE, and for the files of others,
+// unless the process could write to them.
 
 // Whether the bytes can be read without any work for the disk. A page can be in
 // the cache and still wait to be filled: looked at are the first and the last.
 bool IsCached(int file, int64_t offset, uint64_t length);
+
+// Reads what needs no work for the disk, as preadv2 does; EOPNOTSUPP where the file
+// system cannot tell.
+ssize_t ReadWithoutWaiting(int file, const iovec* parts, int count, int64_t offset);
 
 // Reads all the bytes if that needs no work for the disk.
 bool ReadCached(int file, int64_t offset, void* bytes, uint64_t length);

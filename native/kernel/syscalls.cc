@@ -32,6 +32,11 @@ int64_t Cached(int fd, off_t offset, uint64_t length) {
   return static_cast<int64_t>(found.cache);
 }
 
+// From include/uapi/linux/fcntl.h, F_LINUX_SPECIFIC_BASE + 10.
+constexpr int kGetSeals = 1034;
+
+int Seals(int fd) { return fcntl(fd, kGetSeals); }
+
 // These two without libc: musl has had statx since 1.2.4 and preadv2 since 1.2.5
 // only. The kernel takes the offset in two halves, of which 64-bit systems use the
 // first (man 2 preadv2).
@@ -65,9 +70,9 @@ int Unacknowledged(int fd, int* bytes) { return ioctl(fd, SIOCOUTQ, bytes); }
 }  // namespace
 
 Syscalls sys = {
-    ::setsockopt, ::getsockopt, ::sendmsg, ::recv,         ::sendfile,
-    ::shutdown,   ::close,      Duplicate, Unacknowledged, ::epoll_ctl,
-    Cached,       ReadVector,   ::poll,    DeviceSockets,  Statx,
+    ::setsockopt, ::getsockopt, ::sendmsg,      ::recv,      ::sendfile, ::shutdown,
+    ::close,      Duplicate,    Unacknowledged, ::epoll_ctl, Cached,     Seals,
+    ReadVector,   ::poll,       DeviceSockets,  Statx,
 };
 
 }  // namespace fastify_ktls

@@ -34,6 +34,8 @@ struct Syscalls {
   int (*epoll_ctl)(int epoll, int operation, int fd, epoll_event* event);
   // cachestat (Linux 6.5): how many pages of a range are in the page cache.
   int64_t (*cached)(int fd, off_t offset, uint64_t length);
+  // F_GET_SEALS (man 2 fcntl): negative but for files that lie in memory.
+  int (*seals)(int fd);
   ssize_t (*preadv2)(int fd, const iovec* parts, int count, off_t offset, int flags);
   int (*poll)(pollfd* sockets, nfds_t count, int timeout);
   // TlsCurrTxDevice of /proc/net/tls_stat (Documentation/networking/tls.rst): sockets

@@ -4,6 +4,7 @@
 #include <cerrno>
 #include <cstring>
 
+#include "kernel/page_cache.h"
 #include "records/sealing_gate.h"
 
 namespace fastify_ktls {
@@ -149,8 +150,9 @@ Sent SealedRecords::SendFile(int file, int64_t offset, size_t length, bool patie
   for (size_t i = 0; i < count; i++)
     parts[i] = {scratch + i * slot + sealer_->head_size(),
                 std::min(length - i * kMaxPlaintext, kMaxPlaintext)};
-  const ssize_t got =
-      sys.preadv2(file, parts, static_cast<int>(count), offset, patient ? 0 : RWF_NOWAIT);
+  const auto pieces = static_cast<int>(count);
+  const ssize_t got = patient ? sys.preadv2(file, parts, pieces, offset, 0)
+                              : ReadWithoutWaiting(file, parts, pieces, offset);
   // Some file systems have no RWF_NOWAIT.
   if (got < 0) return {errno == EOPNOTSUPP ? -EAGAIN : -errno, kReadCall};
   if (got == 0) return {0, kReadCall};

@@ -272,9 +272,9 @@ void Install() {
   static std::once_flag once;
   std::call_once(once, [] {
     next = sys;
-    sys = {SetOption, GetOption, SendMessage, Receive,        SendFile,
-           ShutDown,  Close,     Duplicate,   Unacknowledged, EpollCtl,
-           Cached,    Read,      Poll,        DeviceSockets,  Statx};
+    sys = {SetOption, GetOption, SendMessage,    Receive,  SendFile, ShutDown,
+           Close,     Duplicate, Unacknowledged, EpollCtl, Cached,   next.seals,
+           Read,      Poll,      DeviceSockets,  Statx};
     InstallOpenSsl();
   });
 }

@@ -9,8 +9,8 @@ const BLOCK = 1_000_000
 
 /**
  * A file of 100 MB in the working directory, removed when the process ends: the system's
- * folder for such files is often a tmpfs, whose pages the kernel does not tell of. Throws
- * what the file system does.
+ * folder for such files is often a tmpfs, and few serve from one. Throws what the file
+ * system does.
  */
 export function temporaryFile (): string {
   const folder = mkdtempSync(join(process.cwd(), '.fastify-ktls-'))
