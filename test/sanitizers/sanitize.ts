@@ -1,6 +1,7 @@
 import { cpSync, mkdtempSync, rmSync, symlinkSync } from 'node:fs'
 import { availableParallelism, tmpdir } from 'node:os'
 import { join } from 'node:path'
+import type { Backend } from '../../types/index'
 import { ROOT } from '../support/node'
 import { run } from '../vm/run'
 
@@ -18,8 +19,11 @@ const OPTIONS = {
   TSAN_OPTIONS: 'exitcode=66 ignore_noninstrumented_modules=1'
 }
 
-/** Tests of the queue, of closing, of key changes, and of the library over them. */
-const TESTS = ['kernel-double', 'keys', 'faults', 'abandoned', 'guards', 'application']
+/** Tests of the queue, of closing, of key changes, of the process's end, and of the library over them. */
+const TESTS: Readonly<Record<Backend, readonly string[]>> = {
+  kernel: ['kernel-double', 'keys', 'faults', 'abandoned', 'guards', 'application'],
+  threads: ['kernel-double', 'process-end', 'faults', 'application']
+}
 
 /**
  * Builds the addon with the host double under sanitizers of the compiler's, in a
@@ -40,8 +44,10 @@ export async function sanitize (...sanitizers: readonly Sanitizer[]): Promise<vo
     const environment = { ...process.env, ...OPTIONS, NODE_OPTIONS: '', TAP_TIMEOUT: '900' }
     // Loaded into Node alone: setarch is started with random addresses.
     const command = [...await fixedAddresses(), 'env', `LD_PRELOAD=${preload.join(' ')}`, process.execPath, '--expose-gc']
-    for (const test of TESTS) {
-      await run('env', [...command, join(folder, `dist/test/double/${test}.test.js`)], { cwd: folder, env: environment })
+    for (const [backend, tests] of Object.entries(TESTS)) {
+      for (const test of tests) {
+        await run('env', [...command, join(folder, `dist/test/double/${test}.test.js`)], { cwd: folder, env: { ...environment, KTLS_TEST_BACKEND: backend } })
+      }
     }
   } finally {
     rmSync(folder, { recursive: true })
