@@ -32,6 +32,16 @@ bool NothingInFlight(const Session& session, int fd) {
          BytesInTcp(fd) == static_cast<int64_t>(session.bytes);
 }
 
+// Whether TCP has no room for a record, as with SO_SNDBUF or tcp_wmem of some KiB. The
+// kernel then sends one record for each round trip to the client, while our threads keep
+// the buffer full with parts of them.
+bool HasSmallBuffer(int fd) {
+  int bytes = 0;
+  socklen_t length = sizeof(bytes);
+  return sys.getsockopt(fd, SOL_SOCKET, SO_SNDBUF, &bytes, &length) == 0 &&
+         bytes < static_cast<int>(kMaxPlaintext);
+}
+
 // Bytes of secrets are wiped with what holds them, on every return.
 struct Keys {
   TrafficKey present;
@@ -69,7 +79,7 @@ Promotion Promote(Session* session, int fd, Backends backends,
   // Ours would be records of 16 KiB for a client that asked for smaller ones (RFC 6066 4).
   if (openssl.SSL_SESSION_get_max_fragment_length(openssl.SSL_get_session(ssl)) != 0)
     return Refuse("max-fragment-length");
-  const bool kernel = backends.kernel && (backends.rekey || !session->key_update_owed);
+  bool kernel = backends.kernel && (backends.rekey || !session->key_update_owed);
   if (session->key_updated || (!kernel && !backends.threads)) return Refuse("key-updated");
   if (version == TLS1_3_VERSION && session->secret.size() == 0) return Refuse("not-captured");
   if (!NothingInFlight(*session, fd)) return Refuse("not-ready");
@@ -92,6 +102,7 @@ Promotion Promote(Session* session, int fd, Backends backends,
 
   Promotion promotion;
   bool by_kernel = false;
+  if (backends.threads && HasSmallBuffer(fd)) kernel = false;
   if (kernel) {
     promotion.cause = ChooseKernel(own.get(), version, *cipher, keys.present);
     by_kernel = promotion.cause.error == 0;

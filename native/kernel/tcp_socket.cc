@@ -16,6 +16,9 @@ constexpr int kTcpClose = 7;
 
 constexpr std::chrono::seconds kStallTimeout{30};
 
+// With segmentation offload (man 8 ip-link, gso_max_size).
+constexpr int64_t kLargestPacket = 65536;
+
 // TCP waits for a full segment before it sends; with more than this it has some to send.
 constexpr int kFewSegments = 4;
 
@@ -62,7 +65,10 @@ int64_t TcpSocket::Room() const {
   socklen_t length = sizeof(memory);
   if (sys.getsockopt(fd(), SOL_SOCKET, SO_MEMINFO, memory, &length) != 0) return -errno;
   const int64_t limit = memory[SK_MEMINFO_SNDBUF];
-  return std::max<int64_t>(limit - memory[SK_MEMINFO_WMEM_QUEUED], 0);
+  const int64_t room = limit - memory[SK_MEMINFO_WMEM_QUEUED];
+  if (room <= 0) return 0;
+  // As long as there is any, TCP takes as much as it would send in one go.
+  return limit < kLargestPacket ? kLargestPacket : room;
 }
 
 bool TcpSocket::IsWritable() const {
