@@ -32,16 +32,6 @@ bool NothingInFlight(const Session& session, int fd) {
          BytesInTcp(fd) == static_cast<int64_t>(session.bytes);
 }
 
-// Whether TCP has no room for a record, as with SO_SNDBUF or tcp_wmem of some KiB. The
-// kernel then sends one record for each round trip to the client, while our threads keep
-// the buffer full with parts of them.
-bool HasSmallBuffer(int fd) {
-  int bytes = 0;
-  socklen_t length = sizeof(bytes);
-  return sys.getsockopt(fd, SOL_SOCKET, SO_SNDBUF, &bytes, &length) == 0 &&
-         bytes < static_cast<int>(kMaxPlaintext);
-}
-
 // Bytes of secrets are wiped with what holds them, on every return.
 struct Keys {
   TrafficKey present;
@@ -102,6 +92,7 @@ Promotion Promote(Session* session, int fd, Backends backends,
 
   Promotion promotion;
   bool by_kernel = false;
+  // The kernel would send one record for each round trip to the client.
   if (backends.threads && HasSmallBuffer(fd)) kernel = false;
   if (kernel) {
     promotion.cause = ChooseKernel(own.get(), version, *cipher, keys.present);

@@ -19,6 +19,8 @@ constexpr std::chrono::seconds kStallTimeout{30};
 // With segmentation offload (man 8 ip-link, gso_max_size).
 constexpr int64_t kLargestPacket = 65536;
 
+constexpr int kRecord = 16384;
+
 // TCP waits for a full segment before it sends; with more than this it has some to send.
 constexpr int kFewSegments = 4;
 
@@ -49,6 +51,12 @@ int64_t BytesInTcp(int fd) {
     acknowledged = again;
   }
   return acknowledged < 0 ? acknowledged : -EAGAIN;
+}
+
+bool HasSmallBuffer(int fd) {
+  int bytes = 0;
+  socklen_t length = sizeof(bytes);
+  return sys.getsockopt(fd, SOL_SOCKET, SO_SNDBUF, &bytes, &length) == 0 && bytes < kRecord;
 }
 
 ssize_t TcpSocket::Send(const iovec* parts, int count, int flags) const {

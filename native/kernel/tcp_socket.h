@@ -18,6 +18,10 @@ namespace fastify_ktls {
 // connection is over, -EAGAIN when the figures would not stand still.
 int64_t BytesInTcp(int fd);
 
+// Whether TCP's send buffer has no room for a record of full size, as with SO_SNDBUF or
+// tcp_wmem of some KiB.
+bool HasSmallBuffer(int fd);
+
 class TcpSocket {
  public:
   explicit TcpSocket(UniqueFd fd) : fd_(std::move(fd)) {}

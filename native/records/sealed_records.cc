@@ -11,6 +11,10 @@ namespace fastify_ktls {
 
 namespace {
 
+// Records of one packet (TcpSocket::Room()): into a small buffer TCP takes one for each
+// round trip to the client, if it is there at once.
+constexpr size_t kPacket = 4;
+
 // However little room there is, a record is no smaller than this for want of it.
 constexpr size_t kLeast = 4096;
 
@@ -26,7 +30,11 @@ uint8_t* Scratch(size_t records) {
 }  // namespace
 
 SealedRecords::SealedRecords(UniqueFd socket, RecordStart start, std::unique_ptr<Sealer> sealer)
-    : RecordLayer(std::move(socket)), start_(std::move(start)), sealer_(std::move(sealer)) {}
+    : RecordLayer(std::move(socket)),
+      start_(std::move(start)),
+      sealer_(std::move(sealer)),
+      fewest_(HasSmallBuffer(socket_.fd()) ? kPacket : 1),
+      batch_(fewest_) {}
 
 void SealedRecords::Close() {
   if (balance_ == kLess) balance_ = TakeBalance();  // a reset may have come since
@@ -57,7 +65,7 @@ size_t SealedRecords::Fitting(size_t length) {
   const size_t record = RecordSize(kMaxPlaintext);
   const int64_t room = room_ = socket_.Room();
   if (room < 0) return std::min(length, kMaxPlaintext);
-  const size_t records = static_cast<size_t>(room) / record;
+  const size_t records = std::max(static_cast<size_t>(room) / record, fewest_ - 1);
   if (records == 0) return std::min(length, std::max(static_cast<size_t>(room), kLeast));
   return std::min(length, std::min(records, batch_) * kMaxPlaintext);
 }
@@ -85,8 +93,8 @@ Sent SealedRecords::Deliver(uint8_t* records, size_t size) {
     return {0, nullptr};
   }
   // Refused though there is room: TCP has enough that is not sent yet.
-  if (room_ > static_cast<int64_t>(size)) most_ = taken / kMaxRecord + 1;
-  batch_ = 1;
+  if (room_ > static_cast<int64_t>(size)) most_ = std::max(taken / kMaxRecord + 1, fewest_);
+  batch_ = fewest_;
   const size_t old = std::min(taken, unsent_.size());
   unsent_.erase(unsent_.begin(), unsent_.begin() + static_cast<ptrdiff_t>(old));
   Keep(records + (taken - old), size - (taken - old));

@@ -47,7 +47,8 @@ class SealedRecords : public RecordLayer {
   std::unique_ptr<Sealer> sealer_;
   std::vector<uint8_t> unsent_;  // sealed records, the first perhaps in part
   bool blocked_ = false;         // TCP had no room for them
-  size_t batch_ = 1;             // records to seal at a time, as long as TCP takes all
+  const size_t fewest_;          // of batch_, after TCP had no room
+  size_t batch_;                 // records to seal at a time, as long as TCP takes all
   size_t most_ = kMaxBatch;      // what that may grow to (tcp_notsent_lowat, man 7 tcp)
   int64_t room_ = 0;             // what TCP said before the present batch; 0: not asked
   uint64_t sent_bytes_ = 0;
