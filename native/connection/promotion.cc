@@ -27,9 +27,9 @@ Promotion Refuse(const char* refusal, int error = 0, const char* call = nullptr)
 // Nothing is on its way between OpenSSL and TCP: OpenSSL's BIO is empty, and
 // TCP has had every byte of every record that was counted. The sum is also the
 // proof that no record was missed.
-bool NothingInFlight(const Session& session, int fd) {
+bool NothingInFlight(const Session& session, int64_t in_tcp) {
   return openssl.BIO_ctrl_pending(openssl.SSL_get_wbio(session.ssl)) == 0 &&
-         BytesInTcp(fd) == static_cast<int64_t>(session.bytes);
+         in_tcp == static_cast<int64_t>(session.bytes);
 }
 
 // Bytes of secrets are wiped with what holds them, on every return.
@@ -72,7 +72,10 @@ Promotion Promote(Session* session, int fd, Backends backends,
   bool kernel = backends.kernel && (backends.rekey || !session->key_update_owed);
   if (session->key_updated || (!kernel && !backends.threads)) return Refuse("key-updated");
   if (version == TLS1_3_VERSION && session->secret.size() == 0) return Refuse("not-captured");
-  if (!NothingInFlight(*session, fd)) return Refuse("not-ready");
+  const int64_t in_tcp = BytesInTcp(fd);
+  // Emulated kernels know no such figures.
+  if (in_tcp == -EOPNOTSUPP) return Refuse("not-ready", -EOPNOTSUPP, "getsockopt TCP_INFO");
+  if (!NothingInFlight(*session, in_tcp)) return Refuse("not-ready");
 
   Keys keys;
   if (!Derive(*session, version, *cipher, &keys)) return Refuse("key-derivation");

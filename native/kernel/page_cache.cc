@@ -26,13 +26,14 @@ bool ReadNow(int file, int64_t offset, void* bytes, uint64_t length) {
 
 }  // namespace
 
-// tmpfs lacks RWF_NOWAIT; what it has in the page cache needs no reading.
+// tmpfs lacks RWF_NOWAIT; what it has in the page cache needs no reading. Emulated
+// kernels lack preadv2 itself.
 ssize_t ReadWithoutWaiting(int file, const iovec* parts, int count, int64_t offset) {
   const ssize_t got = sys.preadv2(file, parts, count, offset, RWF_NOWAIT);
-  if (got >= 0 || errno != EOPNOTSUPP) return got;
+  if (got >= 0 || (errno != EOPNOTSUPP && errno != ENOSYS)) return got;
   if (sys.seals(file) >= 0) return sys.preadv2(file, parts, count, offset, 0);
   errno = EOPNOTSUPP;
-  return got;
+  return -1;
 }
 
 bool IsCached(int file, int64_t offset, uint64_t length) {

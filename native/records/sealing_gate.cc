@@ -3,8 +3,6 @@
 #include <sched.h>
 
 #include <atomic>
-#include <cstdlib>
-#include <mutex>
 
 namespace fastify_ktls {
 
@@ -13,18 +11,20 @@ namespace {
 std::atomic<bool> shut{false};
 std::atomic<int> passes{0};
 
-// A pass is held for one batch of records, a fraction of a millisecond.
-void Shut() {
-  shut = true;
-  while (passes > 0) sched_yield();
-}
+struct Gate {
+  // Run as an exit handler. A pass is held for one batch of records, a fraction of a
+  // millisecond.
+  ~Gate() {
+    shut = true;
+    while (passes > 0) sched_yield();
+  }
+};
 
 }  // namespace
 
-void OpenSealingGate() {
-  static std::once_flag once;
-  std::call_once(once, [] { atexit(Shut); });
-}
+// A destructor, and not atexit(), which glibc links into the caller: an addon that is
+// built beforehand takes from libc only what its loader finds there.
+void OpenSealingGate() { static const Gate gate; }
 
 SealingPass::SealingPass() {
   passes++;

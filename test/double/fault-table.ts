@@ -68,7 +68,7 @@ const OF_ANY_BACKEND: readonly Row[] = [
   { point: 'cachestat', effects: ['ENOSYS', 'EPERM', 'at most 0'], outcome: 'whole' },
   { point: 'cachestat', effects: ['ENOSYS'], times: Infinity, outcome: 'whole' },
   // The page is gone again, the file system cannot tell, the disk is bad.
-  { point: 'preadv2', effects: ['EAGAIN', 'EOPNOTSUPP', 'EIO'], base: CACHED, outcome: 'whole' },
+  { point: 'preadv2', effects: ['EAGAIN', 'EOPNOTSUPP', 'ENOSYS', 'EIO'], base: CACHED, outcome: 'whole' },
   { point: 'preadv2', effects: ['EAGAIN'], times: Infinity, base: CACHED, outcome: 'whole' },
   // The disk is bad, or the file was cut: it is left to Node.
   { point: 'preadv2 that waits', effects: ['EIO', 'ENOSYS', 'at most 0'], base: COLD, outcome: 'whole', fallback: 'file-unreadable' },
@@ -126,7 +126,7 @@ const OF_THE_THREADS: readonly Row[] = [
   { point: 'sendmsg of data', effects: ['half', 'EAGAIN'], base: COLD, outcome: 'whole' },
   { point: 'sendmsg of data', effects: ['ECONNRESET'], base: COLD, outcome: 'cut', told: ['clientError'] },
   // A page is gone again, or the file system has no RWF_NOWAIT: a thread that may wait brings it in.
-  { point: 'preadv2 of a piece', effects: ['at most 1', 'half', 'EAGAIN', 'EOPNOTSUPP', 'EINTR'], base: ALL_CACHED, outcome: 'whole' },
+  { point: 'preadv2 of a piece', effects: ['at most 1', 'half', 'EAGAIN', 'EOPNOTSUPP', 'ENOSYS', 'EINTR'], base: ALL_CACHED, outcome: 'whole' },
   { point: 'preadv2 of a piece', effects: ['at most 1', 'half', 'EAGAIN', 'EOPNOTSUPP', 'EINTR'], times: 3, base: ALL_CACHED, outcome: 'whole' },
   // The disk is bad, or the file was cut.
   { point: 'preadv2 of a piece', effects: ['EIO', 'ENOMEM', 'at most 0'], base: ALL_CACHED, outcome: 'cut', told: ['log', 'clientError'] },
