@@ -1,3 +1,0 @@
-/* Both files for a kernel without kernel TLS, in one process: starting one takes an emulated processor half a minute. */
-import './ordinary'
-import './doctor'
