@@ -1,5 +1,5 @@
 /*
- * An application in a folder of its own, where install.test.ts copies this file:
+ * An application in a folder of its own, where install.guest.test.ts copies this file:
  * serves the file of that folder once and prints what came of it, in JSON.
  */
 import { createHash } from 'node:crypto'
