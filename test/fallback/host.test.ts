@@ -7,6 +7,5 @@ detect()
 if (kernelHasTls()) {
   t.pass('the kernel of this host has kernel TLS: the fallback is tested in the guest with the module withheld')
 } else {
-  require('./ordinary.no-ktls')
-  require('./doctor.no-ktls')
+  require('../run/no-ktls')
 }

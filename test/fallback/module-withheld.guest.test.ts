@@ -1,13 +1,12 @@
-import { join } from 'node:path'
 import t from 'tap'
+import { NO_KTLS_TESTS, runSuite } from '../run/guest'
 import { nodeBinary } from '../vm/node-versions'
-import { runSuite } from '../run/guest'
 
 t.test('a kernel without the module tls', async t => {
   await runSuite(t, 'the fallback and the doctor', {
     kernel: '6.12',
     node: await nodeBinary(20),
-    script: [join(__dirname, '../run/no-ktls.js')],
+    script: [NO_KTLS_TESTS],
     withholdTls: true
   })
 })

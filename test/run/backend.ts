@@ -1,27 +1,28 @@
 /*
- * Runs kernel tests in this process: those named on the command line, else all
- * beside this file but those of the full tier. Those that measure this process
- * (`*.alone`) have then one of their own each: what other tests leave behind, such
- * as a plugin's timer that ticks on, would be theirs. The kernel must have kernel
- * TLS; if not, they fail. With --double the host double stands in for it. With
- * --threads the backend under test are the sender threads, on any kernel.
+ * Runs tests of a backend (`*.backend.js`) in this process: those named on the command
+ * line, by `folder/name` or by folder, else all but those of the full tier. Those that
+ * measure this process (`*.alone`) have then one of their own each: what other tests
+ * leave behind, such as a plugin's timer that ticks on, would be theirs. The kernel
+ * must have kernel TLS; if not, they fail. With --double the host double stands in for
+ * it. With --threads the backend under test are the sender threads, on any kernel.
  *
- * --part 1/2 and --part 2/2 run every other file each; --without leaves one out.
+ * --part 1/2 and --part 2/2 run every other file each; --at names a place of run/where,
+ * and leaves out what is left out there.
  */
-import { readdirSync } from 'node:fs'
-import { basename, join } from 'node:path'
 import { parseArgs } from 'node:util'
 import t from 'tap'
 import { detect } from '../../lib/machine/support'
+import { namesOf, pathOf, select } from './files'
+import { leftOut, placeOf } from './where'
+import type { Place } from './where'
 
-const self = basename(__filename)
 const { values, positionals } = parseArgs({
   allowPositionals: true,
   options: {
     double: { type: 'boolean', default: false },
     threads: { type: 'boolean', default: false },
     part: { type: 'string', default: '1/1' },
-    without: { type: 'string', multiple: true, default: [] }
+    at: { type: 'string', multiple: true, default: [] }
   }
 })
 
@@ -32,36 +33,25 @@ if (values.double) {
   require('../double/install')
 }
 
-/** Left out where no kernel is under test, for these reasons. The stand-in has all but counters. */
-function leftOut (): string[] {
-  if (!values.double && !values.threads) return []
-  const reasons = {
-    counters: "the kernel's own counters; that there are none: fallback/ordinary",
-    ...(!values.double && {
-      doctor: 'what it says of a kernel that has TLS; of one that has not: fallback/doctor',
-      support: 'what the kernel can do; that it cannot: fallback/ordinary'
-    }),
-    ...(values.threads && detect().support.available && {
-      examples: 'they leave the choice to the plugin, which takes the kernel here'
-    })
-  }
-  return Object.keys(reasons)
+function places (): Place[] {
+  const named = values.at.map(placeOf)
+  if (values.double) named.push('double')
+  // Both: the threads over the stand-in, which has all but counters.
+  else if (values.threads) named.push('threads')
+  if (values.threads && detect().support.available) named.push('threads-beside-kernel')
+  return named
 }
 
-const named = positionals.map(name => `${name}.js`)
-for (const file of named.length > 0 ? named : everyFile()) {
-  if (named.length > 0 || !file.endsWith('.alone.js')) require(join(__dirname, file))
-  else runAlone(basename(file, '.js'))
+const names = positionals.length > 0 ? namesOf('backend') : partOf(values.part)
+for (const name of select(names, positionals, leftOut(...places()))) {
+  if (positionals.includes(name) || !name.endsWith('.alone')) require(pathOf('backend', name))
+  else runAlone(name)
 }
 
-function everyFile (): string[] {
-  const names = readdirSync(__dirname).filter(name => name.endsWith('.js') && !name.endsWith('.full.js') && name !== self).sort()
-  const [part = NaN, parts = NaN] = values.part.split('/').map(Number)
-  if (!(part >= 1 && part <= parts)) throw new Error(`no part ${values.part}`)
-  const left = [...values.without, ...leftOut()].map(name => `${name}.js`)
-  const unknown = left.filter(name => !names.includes(name))
-  if (unknown.length > 0) throw new Error(`no test ${unknown.join(', ')}`)
-  return names.filter((name, index) => index % parts === part - 1 && !left.includes(name))
+function partOf (text: string): string[] {
+  const [part = NaN, parts = NaN] = text.split('/').map(Number)
+  if (!(part >= 1 && part <= parts)) throw new Error(`no part ${text}`)
+  return namesOf('backend').filter(name => !name.endsWith('.full')).filter((_name, index) => index % parts === part - 1)
 }
 
 function runAlone (name: string): void {

@@ -2,6 +2,7 @@ import { join } from 'node:path'
 import { certificate } from '../certificate'
 import { onExt4 } from '../vm/ext4'
 import type { KernelName } from '../vm/kernels'
+import type { Place } from './where'
 
 const CLI = join(__dirname, '../vm/cli.js')
 
@@ -36,28 +37,12 @@ export async function runSuite (t: Tap.Test, name: string, { kernel, node, scrip
   ], {}, name)
 }
 
-export const KERNEL_TESTS = join(__dirname, './backend.js')
+/** The scripts that a guest runs. */
+export const BACKEND_TESTS = join(__dirname, 'backend.js')
+export const MACHINE_TESTS = join(__dirname, 'machine.js')
+export const NO_KTLS_TESTS = join(__dirname, 'no-ktls.js')
 
-/**
- * What `npm test` runs on one of its two kernels only; guest/everything.full leaves
- * nothing out. One is enough where the kernel's part is the same in each version:
- * what Node, Fastify and the library do around it (contexts, equivalence, servers,
- * upgrade, mixed, …), or how much it takes (senders, slow clients, large bodies), whose
- * minutes an emulated processor has only once. Both have what the versions differ in:
- * keys, control records, the end of a connection, what a cut transfer leaves behind.
- */
-export const LEFT_OUT = {
-  6.12: ['endurance.alone', 'processes'],
-  newest: [
-    'clients', 'closing-server', 'contexts', 'doctor', 'equivalence', 'examples', 'file-changes', 'large', 'manners', 'mixed',
-    'neighbours', 'plugins', 'renegotiation', 'resumption', 'secrets', 'senders.alone', 'servers', 'slow-clients', 'small-files', 'upgrade'
-  ]
-} as const
-
-/** Without `part` all in one guest. */
-export function kernelTests (without: readonly string[], part: '1/1' | '1/2' | '2/2' = '1/1'): string[] {
-  return [KERNEL_TESTS, '--part', part, ...without.flatMap(name => ['--without', name])]
+/** An argument of the first two: what run/where leaves out there is not run. */
+export function at (place: Place): readonly string[] {
+  return ['--at', place]
 }
-
-/** What spoils the guest's network and disk; those named, else all. */
-export const FAULT_TESTS = join(__dirname, './machine.js')

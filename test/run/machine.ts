@@ -1,21 +1,26 @@
 /*
- * Runs the tests that spoil the network and the disk of the machine they run on,
- * so in a guest only, as root: those named on the command line, else all beside
- * this file. --calls: then every system call of the transmit path fails too, in
- * front of the kernel, in a process of its own, as it has another addon.
+ * Runs the tests that spoil the network and the disk of the machine they run on
+ * (`*.machine.js`), so in a guest only, as root: those named on the command line, by
+ * `folder/name` or by folder, else all. --at leaves out what is left out at a place of
+ * run/where. --calls: then every system call of the transmit path fails too, in front of
+ * the kernel, in a process of its own, as it has another addon.
  */
-import { readdirSync } from 'node:fs'
-import { basename, join } from 'node:path'
 import { parseArgs } from 'node:util'
 import t from 'tap'
+import { namesOf, pathOf, select } from './files'
+import { ONCE_MORE, leftOut, placeOf } from './where'
 
-const { values, positionals } = parseArgs({ allowPositionals: true, options: { calls: { type: 'boolean', default: false } } })
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
+  options: {
+    at: { type: 'string', multiple: true, default: [] },
+    calls: { type: 'boolean', default: false }
+  }
+})
 
-const named = positionals.map(name => `${name}.js`)
-const all = readdirSync(__dirname).filter(name => name.endsWith('.js') && name !== basename(__filename)).sort()
-for (const file of named.length > 0 ? named : all) require(join(__dirname, file))
+for (const name of select(namesOf('machine'), positionals, leftOut(...values.at.map(placeOf)))) require(pathOf('machine', name))
 
 if (values.calls) {
   const env = { ...process.env, KTLS_TEST_ADDON: 'fastify_ktls_faults' }
-  t.test('each system call fails once', t => t.spawn(process.execPath, ['--expose-gc', join(__dirname, '../faults/calls.test.js')], { env }))
+  for (const name of ONCE_MORE.guest) t.test('each system call fails once', t => t.spawn(process.execPath, ['--expose-gc', pathOf('test', name)], { env }))
 }

@@ -1,7 +1,8 @@
 import { cpSync, mkdtempSync, rmSync, symlinkSync } from 'node:fs'
 import { availableParallelism, tmpdir } from 'node:os'
-import { join } from 'node:path'
-import type { Backend } from '../../types/index'
+import { join, relative } from 'node:path'
+import { pathOf } from '../run/files'
+import { ONCE_MORE } from '../run/where'
 import { ROOT } from '../support/node'
 import { run } from '../vm/run'
 
@@ -17,12 +18,6 @@ const OPTIONS = {
   UBSAN_OPTIONS: 'print_stacktrace=1',
   // Node itself is not instrumented: its own locks are not seen.
   TSAN_OPTIONS: 'exitcode=66 ignore_noninstrumented_modules=1'
-}
-
-/** Tests of the queue, of closing, of key changes, of the process's end, and of the library over them. */
-const TESTS: Readonly<Record<Backend, readonly string[]>> = {
-  kernel: ['kernel-double', 'keys', 'faults', 'abandoned', 'guards', 'application'],
-  threads: ['kernel-double', 'process-end', 'faults', 'application']
 }
 
 /**
@@ -44,9 +39,9 @@ export async function sanitize (...sanitizers: readonly Sanitizer[]): Promise<vo
     const environment = { ...process.env, ...OPTIONS, NODE_OPTIONS: '', TAP_TIMEOUT: '900' }
     // Loaded into Node alone: setarch is started with random addresses.
     const command = [...await fixedAddresses(), 'env', `LD_PRELOAD=${preload.join(' ')}`, process.execPath, '--expose-gc']
-    for (const [backend, tests] of Object.entries(TESTS)) {
+    for (const [backend, tests] of Object.entries(ONCE_MORE.sanitizers)) {
       for (const test of tests) {
-        await run('env', [...command, join(folder, `dist/test/double/${test}.test.js`)], { cwd: folder, env: { ...environment, KTLS_TEST_BACKEND: backend } })
+        await run('env', [...command, join(folder, relative(ROOT, pathOf('test', test)))], { cwd: folder, env: { ...environment, KTLS_TEST_BACKEND: backend } })
       }
     }
   } finally {

@@ -1,0 +1,122 @@
+/*
+ * What is left out where, and why; and what is run once more elsewhere. Each name is a
+ * test's, `folder/name` (run/files), of whatever kind: an unknown one is an error.
+ */
+import type { Backend } from '../../types/index'
+import { ALL_KINDS, namesOf } from './files'
+
+/** Where some tests are not run. */
+export type Place =
+  /** The guests of `npm test`; those of `npm run test:full` leave nothing out. */
+  | 'linux-6.12' | 'linux-newest'
+  /** The stand-in for the kernel (double/), and the sender threads, on the host. */
+  | 'double' | 'threads'
+  /** The threads on a machine that has kernel TLS too. */
+  | 'threads-beside-kernel'
+  /** `npm run test:host`, which is to take less than four minutes. */
+  | 'test:host'
+
+interface Row {
+  readonly places: readonly Place[]
+  readonly why: string
+  readonly tests: readonly string[]
+}
+
+const LEFT_OUT: readonly Row[] = [
+  {
+    places: ['linux-6.12'],
+    why: 'they ask the plugin more than the kernel, and take minutes, which an emulated processor has only once: the newest has them',
+    tests: ['connection/processes', 'load/endurance.alone']
+  },
+  {
+    places: ['linux-newest'],
+    why: "the kernel's part is the same in each version: what is asked is what Node, Fastify and the library do around it",
+    tests: [
+      'closing/closing-server', 'connection/clients', 'connection/contexts', 'connection/renegotiation', 'connection/resumption',
+      'connection/servers', 'connection/upgrade', 'examples/replies', 'keys/secrets', 'observe/doctor', 'reply/equivalence',
+      'reply/file-changes', 'reply/manners', 'reply/mixed', 'reply/neighbours', 'reply/plugins', 'reply/small-files'
+    ]
+  },
+  {
+    places: ['linux-newest'],
+    why: 'how much it takes, whose minutes an emulated processor has only once: 6.12 has them',
+    tests: ['load/senders.alone', 'load/slow-clients', 'reply/large']
+  },
+  {
+    places: ['linux-newest'],
+    why: 'they ask the plugin more than the kernel: 6.12 has them',
+    tests: ['faults/loopback', 'faults/slow-disk']
+  },
+  {
+    places: ['double', 'threads'],
+    why: "the kernel's own counters; that there are none: fallback/ordinary",
+    tests: ['observe/counters']
+  },
+  {
+    places: ['threads'],
+    why: 'what the doctor says of a kernel that has TLS; of one that has not: fallback/doctor',
+    tests: ['observe/doctor']
+  },
+  {
+    places: ['threads'],
+    why: 'what the kernel can do; that it cannot: fallback/ordinary',
+    tests: ['observe/support']
+  },
+  {
+    places: ['threads-beside-kernel'],
+    why: 'they leave the choice to the plugin, which takes the kernel here',
+    tests: ['examples/replies']
+  },
+  {
+    places: ['test:host'],
+    why: 'each compiles the addon anew and runs it many times slower',
+    tests: ['sanitizers/address', 'sanitizers/thread']
+  },
+  {
+    places: ['test:host'],
+    why: 'other versions of Node, which are fetched, and run once more what one has run',
+    tests: ['run/node-versions']
+  },
+  {
+    places: ['test:host'],
+    why: 'what is published: they compile the addons for two processors, and run npm, bundlers and other test runners',
+    tests: ['package/bundle', 'package/manifest', 'package/runners']
+  }
+]
+
+/** Run by tap over the stand-in for the kernel, and once more as named here. */
+export const ONCE_MORE = {
+  /** By the threads: what any backend has to do, not what only a kernel holds back. */
+  threads: [
+    'closing/process-end', 'connection/evaluations', 'connection/protocols', 'connection/transmitter', 'faults/calls',
+    'faults/refusing-socket', 'load/descriptors', 'load/few-descriptors', 'reply/application', 'reply/guards', 'reply/surface'
+  ],
+  /** With the addon built under each sanitizer: the queue, closing, key changes, the process's end, and the library over them. */
+  sanitizers: {
+    kernel: ['connection/transmitter', 'keys/rekey', 'faults/calls', 'closing/abandoned', 'reply/guards', 'reply/application'],
+    threads: ['connection/transmitter', 'closing/process-end', 'faults/calls', 'reply/application']
+  } satisfies Readonly<Record<Backend, readonly string[]>>,
+  /** On each version of Node, by the stand-in and by the threads: the addon without the library. */
+  versions: ['connection/transmitter'],
+  /** Before a real kernel, in a guest: each system call fails once. */
+  guest: ['faults/calls'],
+  /** Tests of a backend, over a stand-in that takes less in a call and holds records back. */
+  heldBack: ['closing/closing', 'closing/endings', 'reply/requests']
+} as const
+
+const known = ALL_KINDS.flatMap(namesOf)
+const { sanitizers, ...others } = ONCE_MORE
+const unknown = [LEFT_OUT.map(({ tests }) => tests), Object.values(sanitizers), Object.values(others)].flat(2).filter(name => !known.includes(name))
+if (unknown.length > 0) throw new Error(`run/where names tests that are not there: ${unknown.join(', ')}`)
+
+/** The place of that name. */
+export function placeOf (name: string): Place {
+  const place = LEFT_OUT.flatMap(({ places }) => places).find(place => place === name)
+  if (place === undefined) throw new Error(`no place ${name}`)
+  return place
+}
+
+/** The names of what any of these places leaves out. */
+export function leftOut (...places: readonly Place[]): string[] {
+  return LEFT_OUT.filter(row => row.places.some(place => places.includes(place))).flatMap(({ tests }) => tests)
+}
