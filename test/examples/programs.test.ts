@@ -22,7 +22,7 @@ async function get (url: string): Promise<string> {
   return sha256(await fetchBytes(url, join(await certificateFolder(), 'cert.pem')))
 }
 
-// What their replies are over a kernel, or its double, is for kernel/examples.
+// What their replies are over a kernel, or its double, is for examples/replies.
 t.test('the programs say where they serve, and do', async t => {
   for (const [name, path] of [['minimal', '/'], ['static', `/${file.name}`], ['cluster', `/${file.name}`]] as const) {
     const child = start(t, name)

@@ -1,6 +1,6 @@
 /*
  * The kernel tests of key updates once more, as on a kernel that can rekey; over
- * the double of node-versions.test.ts it cannot. The same where the cipher is
+ * the double of run/node-versions it cannot. The same where the cipher is
  * asynchronous, with its alerts. And the key that is refused.
  */
 process.env.KTLS_TEST_DOUBLE = '1'

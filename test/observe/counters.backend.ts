@@ -1,4 +1,4 @@
-/* The kernel's own counters. Neither the threads nor the host double have any: run.ts leaves this out for them. */
+/* The kernel's own counters. Neither the threads nor the host double have any: run/where leaves this out for them. */
 import t from 'tap'
 import { canRekey, statsOf } from '../support/backend'
 import { makeFile, makeFolder } from '../support/files'

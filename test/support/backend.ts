@@ -3,7 +3,7 @@ import type { Backend, Path, Stats, Support } from '../../types/index'
 
 const BACKENDS: readonly Backend[] = ['kernel', 'threads']
 
-/** The backend under test. Set by kernel/run.ts, also for the processes that a test starts. */
+/** The backend under test. Set by run/backend, also for the processes that a test starts. */
 export const BACKEND: Backend = named(process.env.KTLS_TEST_BACKEND ?? 'kernel')
 
 /** Options that allow no other, so that no test passes by another backend than it means. */

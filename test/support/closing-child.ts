@@ -1,5 +1,5 @@
 /*
- * A child process of kernel/closing-server.ts: it serves a file and ends by
+ * A child process of closing/closing-server: it serves a file and ends by
  * app.close() on SIGTERM. Tells its parent the port, that it closes, and how
  * many connections were promoted.
  */

@@ -1,5 +1,5 @@
 /*
- * A child process of kernel/processes.ts: only worker threads load the addon,
+ * A child process of connection/processes: only worker threads load the addon,
  * one after the other, and TLS goes on in the main thread when they have ended.
  */
 import { once } from 'node:events'

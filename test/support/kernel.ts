@@ -14,7 +14,7 @@ export function countPromotions (elsewhere = 0): number {
   return Number(match![1])
 }
 
-/** Set by kernel/run.ts. */
+/** Set by run/backend. */
 export function usesDouble (): boolean {
   return process.env.KTLS_TEST_DOUBLE === '1'
 }

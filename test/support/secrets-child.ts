@@ -1,4 +1,4 @@
-/* A child process of kernel/secrets.ts: serves the folder named, tells its port, and ends with its parent. */
+/* A child process of keys/secrets: serves the folder named, tells its port, and ends with its parent. */
 if (process.env.KTLS_TEST_DOUBLE === '1') require('../double/install')
 import type { AddressInfo } from 'node:net'
 import fastifyStatic from '@fastify/static'
