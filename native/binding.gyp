@@ -17,6 +17,7 @@
       "openssl/discarding_bio.cc",
       "openssl/keys.cc",
       "openssl/openssl.cc",
+      "records/batch_size.cc",
       "records/kernel_records.cc",
       "records/sealed_records.cc",
       "records/sealer.cc",
