@@ -17,6 +17,7 @@
       "openssl/discarding_bio.cc",
       "openssl/keys.cc",
       "openssl/openssl.cc",
+      "records/batch_size.cc",
       "records/kernel_records.cc",
       "records/sealed_records.cc",
       "records/sealer.cc",
@@ -49,7 +50,7 @@
       "targets": [
         {
           "target_name": "fastify_ktls_double",
-          "sources": ["<@(addon_sources)", "../test/double/faults.cc", "../test/double/kernel_double.cc", "../test/double/record_sealer.cc"]
+          "sources": ["<@(addon_sources)", "../test/double/faults.cc", "../test/double/kernel_double.cc", "../test/double/tls_socket.cc"]
         }
       ]
     }],

@@ -11,19 +11,13 @@ namespace fastify_ktls {
 
 namespace {
 
-// Records of one packet (TcpSocket::Room()): into a small buffer TCP takes one for each
-// round trip to the client, if it is there at once.
-constexpr size_t kPacket = 4;
-
-// However little room there is, a record is no smaller than this for want of it.
-constexpr size_t kLeast = 4096;
-
 // Header, explicit nonce, plaintext, inner content type, tag: never more than this.
 constexpr size_t kMaxRecord = kRecordHeaderSize + 8 + kMaxPlaintext + 1 + kTagSize;
 
 // Where records are made. It belongs to the thread, so that connections cost none.
-uint8_t* Scratch(size_t records) {
-  static thread_local const std::unique_ptr<uint8_t[]> scratch(new uint8_t[records * kMaxRecord]);
+uint8_t* Scratch() {
+  static thread_local const std::unique_ptr<uint8_t[]> scratch(
+      new uint8_t[BatchSize::kMost * kMaxRecord]);
   return scratch.get();
 }
 
@@ -33,8 +27,7 @@ SealedRecords::SealedRecords(UniqueFd socket, RecordStart start, std::unique_ptr
     : RecordLayer(std::move(socket)),
       start_(std::move(start)),
       sealer_(std::move(sealer)),
-      fewest_(HasSmallBuffer(socket_.fd()) ? kPacket : 1),
-      batch_(fewest_) {}
+      batch_(socket_, RecordSize(kMaxPlaintext)) {}
 
 void SealedRecords::Close() {
   if (balance_ == kLess) balance_ = TakeBalance();  // a reset may have come since
@@ -57,19 +50,6 @@ size_t SealedRecords::RecordSize(size_t plaintext) const {
   return sealer_->head_size() + plaintext + sealer_->tail_size();
 }
 
-// How much to seal now: whole records that TCP has room for, else what it has room for,
-// so that little is kept for a client that stands still.
-size_t SealedRecords::Fitting(size_t length) {
-  room_ = 0;
-  if (length <= kLeast) return length;
-  const size_t record = RecordSize(kMaxPlaintext);
-  const int64_t room = room_ = socket_.Room();
-  if (room < 0) return std::min(length, kMaxPlaintext);
-  const size_t records = std::max(static_cast<size_t>(room) / record, fewest_ - 1);
-  if (records == 0) return std::min(length, std::max(static_cast<size_t>(room), kLeast));
-  return std::min(length, std::min(records, batch_) * kMaxPlaintext);
-}
-
 void SealedRecords::Keep(const uint8_t* records, size_t size) {
   unsent_.insert(unsent_.end(), records, records + size);
 }
@@ -88,13 +68,10 @@ Sent SealedRecords::Deliver(uint8_t* records, size_t size) {
   blocked_ = taken < unsent_.size() + size;
   if (!blocked_) {
     Drop();
-    if (batch_ == most_) most_ = std::min(most_ + 1, kMaxBatch);
-    batch_ = std::min(batch_ * 2, most_);
+    batch_.TakenWhole();
     return {0, nullptr};
   }
-  // Refused though there is room: TCP has enough that is not sent yet.
-  if (room_ > static_cast<int64_t>(size)) most_ = std::max(taken / kMaxRecord + 1, fewest_);
-  batch_ = fewest_;
+  batch_.TakenInPart(taken, size);
   const size_t old = std::min(taken, unsent_.size());
   unsent_.erase(unsent_.begin(), unsent_.begin() + static_cast<ptrdiff_t>(old));
   Keep(records + (taken - old), size - (taken - old));
@@ -123,8 +100,8 @@ Sent SealedRecords::SendData(const uint8_t* data, size_t length, bool more) {
   if (blocked_)
     if (const int error = Flush(); error != 0) return {error, "sendmsg"};
   const size_t whole = length;
-  length = Fitting(length);
-  uint8_t* const scratch = Scratch(kMaxBatch);
+  length = batch_.Fitting(socket_, length);
+  uint8_t* const scratch = Scratch();
   uint8_t* end = scratch;
   const SealingPass pass;
   if (!pass) return {-ECANCELED, "seal"};
@@ -149,12 +126,12 @@ Sent SealedRecords::SendData(const uint8_t* data, size_t length, bool more) {
 Sent SealedRecords::SendFile(int file, int64_t offset, size_t length, bool patient) {
   if (blocked_)
     if (const int error = Flush(); error != 0) return {error, "sendmsg"};
-  length = Fitting(length);
+  length = batch_.Fitting(socket_, length);
   const size_t count = (length + kMaxPlaintext - 1) / kMaxPlaintext;
   // The file is read to where its records are sealed: one slot a record.
   const size_t slot = RecordSize(kMaxPlaintext);
-  uint8_t* const scratch = Scratch(kMaxBatch);
-  iovec parts[kMaxBatch];
+  uint8_t* const scratch = Scratch();
+  iovec parts[BatchSize::kMost];
   for (size_t i = 0; i < count; i++)
     parts[i] = {scratch + i * slot + sealer_->head_size(),
                 std::min(length - i * kMaxPlaintext, kMaxPlaintext)};
@@ -182,7 +159,7 @@ Sent SealedRecords::SendFile(int file, int64_t offset, size_t length, bool patie
 Sent SealedRecords::SendControl(uint8_t type, const uint8_t* data, size_t length) {
   if (blocked_)
     if (const int error = Flush(); error != 0) return {error, "sendmsg"};
-  uint8_t* const scratch = Scratch(kMaxBatch);
+  uint8_t* const scratch = Scratch();
   memcpy(scratch + sealer_->head_size(), data, length);
   const SealingPass pass;
   if (!pass) return {-ECANCELED, "seal"};

@@ -6,6 +6,7 @@
 
 #include <vector>
 
+#include "records/batch_size.h"
 #include "records/record_layer.h"
 #include "records/sealer.h"
 
@@ -33,12 +34,8 @@ class SealedRecords : public RecordLayer {
   void Close() override;
 
  private:
-  // Sealed in one go: 256 KiB, which stay in a processor's second-level cache.
-  static constexpr size_t kMaxBatch = 16;
-
   Balance TakeBalance() const;
   size_t RecordSize(size_t plaintext) const;
-  size_t Fitting(size_t length);
   Sent Deliver(uint8_t* records, size_t size);
   void Keep(const uint8_t* records, size_t size);
   void Drop();
@@ -47,10 +44,7 @@ class SealedRecords : public RecordLayer {
   std::unique_ptr<Sealer> sealer_;
   std::vector<uint8_t> unsent_;  // sealed records, the first perhaps in part
   bool blocked_ = false;         // TCP had no room for them
-  const size_t fewest_;          // of batch_, after TCP had no room
-  size_t batch_;                 // records to seal at a time, as long as TCP takes all
-  size_t most_ = kMaxBatch;      // what that may grow to (tcp_notsent_lowat, man 7 tcp)
-  int64_t room_ = 0;             // what TCP said before the present batch; 0: not asked
+  BatchSize batch_;
   uint64_t sent_bytes_ = 0;
   Balance balance_ = kUnknown;  // when IsInTcp() was last asked
 };
