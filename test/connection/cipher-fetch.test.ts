@@ -17,7 +17,7 @@ const refused = process.env.KTLS_TEST_REFUSED_CIPHER
 
 if (refused === undefined) {
   for (const name of NAMES) {
-    t.spawn(process.execPath, [__filename], { env: { ...process.env, KTLS_TEST_BACKEND: 'threads', KTLS_TEST_REFUSED_CIPHER: name } }, name)
+    t.spawn(process.execPath, [__filename], { env: { ...process.env, KTLS_TEST_ADDON: 'fastify_ktls_faults', KTLS_TEST_BACKEND: 'threads', KTLS_TEST_REFUSED_CIPHER: name } }, name)
   }
 } else {
   t.test(`${refused} is refused`, async t => {

@@ -26,7 +26,12 @@ const LEFT_OUT: readonly Row[] = [
   {
     places: ['linux-6.12'],
     why: 'they ask the plugin more than the kernel, and take minutes, which an emulated processor has only once: the newest has them',
-    tests: ['connection/processes', 'load/endurance.alone']
+    tests: ['connection/processes', 'faults/tuning']
+  },
+  {
+    places: ['linux-6.12', 'linux-newest'],
+    why: 'it takes an emulated processor many minutes: the threads and the stand-in have it',
+    tests: ['load/endurance.alone']
   },
   {
     places: ['linux-newest'],
@@ -34,7 +39,8 @@ const LEFT_OUT: readonly Row[] = [
     tests: [
       'closing/closing-server', 'connection/clients', 'connection/contexts', 'connection/renegotiation', 'connection/resumption',
       'connection/servers', 'connection/upgrade', 'examples/replies', 'keys/secrets', 'observe/doctor', 'reply/equivalence',
-      'reply/file-changes', 'reply/manners', 'reply/mixed', 'reply/neighbours', 'reply/plugins', 'reply/small-files'
+      'reply/file-changes', 'reply/heads', 'reply/manners', 'reply/mixed', 'reply/neighbours', 'reply/pipelining', 'reply/plugins',
+      'reply/small-files'
     ]
   },
   {
@@ -81,6 +87,11 @@ const LEFT_OUT: readonly Row[] = [
     places: ['test:host'],
     why: 'what is published: they compile the addons for two processors, and run npm, bundlers and other test runners',
     tests: ['package/bundle', 'package/manifest', 'package/runners']
+  },
+  {
+    places: ['test:host'],
+    why: 'the programs of examples/, which are compiled and started each, and a browser',
+    tests: ['examples/programs', 'examples/video', 'start/pages', 'start/here']
   }
 ]
 
