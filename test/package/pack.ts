@@ -1,8 +1,9 @@
-import { mkdtempSync, rmSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { buildAll } from '../../native/prebuilt/build'
 import { ROOT } from '../support/node'
+import { alone } from '../vm/cache'
 import { run } from '../vm/run'
 
 export interface Packed {
@@ -24,7 +25,9 @@ export function temporaryFolder (t: Tap.Test): string {
 
 /** What would be published. Without its "prepack", which would compile anew what the tests run. */
 export async function pack (t: Tap.Test): Promise<Packed> {
-  await buildAll(ROOT, message => t.comment(message))
+  // Test files that run at the same time build in the same folder.
+  mkdirSync(join(ROOT, 'dist'), { recursive: true })
+  await alone(join(ROOT, 'dist/.prebuilt-lock'), () => buildAll(ROOT, message => t.comment(message)))
   const folder = temporaryFolder(t)
   const [{ filename, size, files }] = JSON.parse(await run('npm', ['pack', '--ignore-scripts', '--json', '--pack-destination', folder], { cwd: ROOT })) as [{ filename: string, size: number, files: Array<{ path: string }> }]
   return { tarball: join(folder, filename), size, files: files.map(({ path }) => path) }

@@ -81,7 +81,7 @@ async function renewed (
  * Runs a task while no other has the lock, so that two test files that start together do not download the same. It
  * is flock(1)'s, which goes with its standard input: with this process, however that ends.
  */
-async function alone<T> (lock: string, task: () => Promise<T>): Promise<T> {
+export async function alone<T> (lock: string, task: () => Promise<T>): Promise<T> {
   const holder = spawn('flock', [lock, 'sh', '-c', 'echo; exec cat'], { stdio: ['pipe', 'pipe', 'inherit'] })
   const [line] = await Promise.race([once(holder.stdout, 'data'), once(holder, 'close')]) as [Buffer | number]
   if (!Buffer.isBuffer(line)) throw new Error(`flock could not lock ${lock}`)
