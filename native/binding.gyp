@@ -50,7 +50,7 @@
       "targets": [
         {
           "target_name": "fastify_ktls_double",
-          "sources": ["<@(addon_sources)", "../test/double/faults.cc", "../test/double/kernel_double.cc", "../test/double/record_sealer.cc"]
+          "sources": ["<@(addon_sources)", "../test/double/faults.cc", "../test/double/kernel_double.cc", "../test/double/tls_socket.cc"]
         }
       ]
     }],
