@@ -21,6 +21,8 @@ const file = makeFile(makeFolder(t), 100_000)
 const url = `/${file.name}`
 
 let flooded: { reported: number } | undefined
+/** Replies that have ended at the server: a client has the last byte before the sender has let go of the connection. */
+let responded = 0
 let faults: Fault[] = []
 
 /** Writes until the socket takes no more, and destroys it. */
@@ -38,6 +40,7 @@ function chunkAt (offset: number): Buffer {
 }
 
 const starting = startFaultServer(t, file.path.slice(0, -url.length), url, app => {
+  app.addHook('onResponse', async () => { responded++ })
   app.get('/flood', (request, reply) => {
     reply.hijack()
     flood(request.raw.socket)
@@ -48,6 +51,7 @@ const starting = startFaultServer(t, file.path.slice(0, -url.length), url, app =
 async function abandon (): Promise<'kept' | 'cut' | 'wrong'> {
   const { port, idle } = await starting
   arm()
+  const before = responded
   const client = await get(port, url)
   const chunks: Buffer[] = []
   let size = 0
@@ -61,9 +65,10 @@ async function abandon (): Promise<'kept' | 'cut' | 'wrong'> {
       if (head < 0 || size < head + 4 + file.size) return
       start = head + 4 + file.size
       client.tls.pause()
-      client.tls.write(requestOf('/flood'))
     }
   })
+  await until(() => start > 0 && responded > before)
+  client.tls.write(requestOf('/flood'))
   await until(() => flooded !== undefined && (calls()['getsockopt SO_ERROR'] >= LOOKS || calls().close > 0))
   client.tls.resume()
   await until(() => client.tls.closed)

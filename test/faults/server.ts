@@ -2,7 +2,7 @@ import { join } from 'node:path'
 import type { FallbackReason } from '../../types/index'
 import { statsOf } from '../support/backend'
 import type { BackendStats } from '../support/backend'
-import { openCount } from '../support/files'
+import { openCount, openSockets } from '../support/files'
 import { openDescriptors } from '../support/kernel'
 import { request } from '../support/request'
 import type { ServerOptions, TestServer } from '../support/server'
@@ -30,10 +30,12 @@ export async function startFaultServer (t: Tap.Test, folder: string, url: string
   let clientErrors = 0
   app.server.on('clientError', () => { clientErrors++ })
   const replyWarnings = () => warnings.filter(entry => !isRefusal(entry)).length
+  const sockets = openSockets()
   arm()
   await request(origin + url)
-  // libuv's pool closes the file, in its own time.
-  const closed = () => statsOf(app).connections.open === 0 && !process.getActiveResourcesInfo().includes('TCPSocketWrap') && openCount(join(folder, url)) === 0
+  // libuv's pool closes the file, and a sender its duplicate of the socket, in their own time.
+  const closed = () => statsOf(app).connections.open === 0 && !process.getActiveResourcesInfo().includes('TCPSocketWrap') &&
+    openCount(join(folder, url)) === 0 && openSockets() === sockets
   await until(closed)
   const descriptors = openDescriptors().length
   return {

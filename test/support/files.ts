@@ -36,9 +36,18 @@ export function makeFile (folder: string, size: number, name = `${size}.bin`): T
 
 /** How many descriptors of this process are of the file. */
 export function openCount (path: string): number {
+  return countDescriptors(target => target === path)
+}
+
+/** How many descriptors of this process are sockets. */
+export function openSockets (): number {
+  return countDescriptors(target => target.startsWith('socket:'))
+}
+
+function countDescriptors (counts: (target: string) => boolean): number {
   return readdirSync('/proc/self/fd').filter(fd => {
     try {
-      return readlinkSync(`/proc/self/fd/${fd}`) === path
+      return counts(readlinkSync(`/proc/self/fd/${fd}`))
     } catch {
       // Closed meanwhile, as is the one that listed them.
       return false
