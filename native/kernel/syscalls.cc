@@ -41,6 +41,7 @@ int Seals(int fd) { return fcntl(fd, kGetSeals); }
 // only. The kernel takes the offset in two halves, of which 64-bit systems use the
 // first (man 2 preadv2).
 ssize_t ReadVector(int fd, const struct iovec* parts, int count, off_t offset, int flags) {
+  // Emulated kernels (QEMU's, for programs) have this one alone.
   if (flags == 0) return preadv(fd, parts, count, offset);
   constexpr int kHalf = sizeof(long) * 4;
   const auto high = static_cast<uint64_t>(offset) >> kHalf >> kHalf;

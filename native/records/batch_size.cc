@@ -38,7 +38,8 @@ void BatchSize::TakenWhole() {
 
 void BatchSize::TakenInPart(size_t taken, size_t given) {
   // TCP has enough that is not sent yet (tcp_notsent_lowat, man 7 tcp).
-  if (room_ > static_cast<int64_t>(given)) most_ = std::max(taken / record_ + 1, fewest_);
+  if (room_ > static_cast<int64_t>(given))
+    most_ = std::max((taken + record_ - 1) / record_, fewest_);
   records_ = fewest_;
 }
 

@@ -11,7 +11,7 @@ import { countPromotions, openDescriptors } from '../support/kernel'
 import { serveFolder } from '../support/static'
 import { until } from '../support/wait'
 
-/** Of each kind; `npm run test:full` has more (lingering.full). */
+/** Of each kind and size; KTLS_TEST_UPLOADS names another number. */
 const UPLOADS = Number(process.env.KTLS_TEST_UPLOADS ?? 3)
 
 const SIZES = [100_000, 256_000, 1_000_000, 4_000_000]
