@@ -25,7 +25,7 @@ const FROM = 1 << 20
 /** A client that has so much waits for one that is held: the rest is in reads ahead, pipes and records. */
 const FIRST_PART = FROM - (256 << 10)
 
-/** As in native/cold_readers.cc. */
+/** As in native/transmit/blocking_pool.cc. */
 const READERS = 16
 const OTHERS = 4
 
@@ -49,7 +49,7 @@ t.before(async () => {
 
 t.afterEach(async () => {
   await slow.release()
-  slow.hold()
+  await slow.hold()
 })
 
 /** Serves the ordinary file, and the slow one under any name below /slow/. */
@@ -134,13 +134,13 @@ t.test('others are served while the close of a file that was given up waits', as
   app.server.on('secureConnection', (socket: TLSSocket) => sockets.push(socket))
   await Promise.all(Array.from({ length: count }, () => get(port, '/slow/given-up')))
   await until(() => statsOf(app).connections.promoted === count && openCount(path) === count)
-  slow.holdCloses(true)
+  await slow.holdCloses(true)
   // Not by the clients: of their resets a reader would hear.
   for (const socket of sockets) socket.destroy()
   await until(() => slow.closing() >= count)
   right(t, await downloads(origin, count), ordinary)
   t.equal(openCount(path), 0, 'in this process, though the kernel waits')
-  slow.holdCloses(false)
+  await slow.holdCloses(false)
   await until(() => statsOf(app).connections.open === 0)
 })
 

@@ -20,7 +20,8 @@ export interface FuseOrder {
   readonly closes?: boolean
 }
 
-export type FuseMessage = { readonly mounted: true } | { readonly held: number } | { readonly closing: number }
+/** An order is `obeyed` once it holds for all that comes. */
+export type FuseMessage = { readonly mounted: true } | { readonly obeyed: true } | { readonly held: number } | { readonly closing: number }
 
 const LOOKUP = 1
 const FORGET = 2
@@ -195,6 +196,7 @@ process.on('message', ({ reads = holding, closes = holdingCloses }: FuseOrder) =
     closing = []
     for (const request of released) answer(request, NOTHING)
   }
+  tell({ obeyed: true })
 })
 // process.exit() would wait for the thread that waits for the kernel.
 process.once('disconnect', () => process.kill(process.pid, 'SIGKILL'))
