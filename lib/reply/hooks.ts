@@ -7,6 +7,7 @@ import { Connections } from '../connection/connections'
 import { isOptedOut, refuseRequest } from './decisions'
 import type { Decisions } from './decisions'
 import { offerFile } from './file-reply'
+import { onFinish } from './finish'
 import { Promoter } from '../connection/promotion'
 import { hasNoBody, pipesAsNodeDoes } from './routing'
 import type { Counters } from '../observe/stats'
@@ -14,12 +15,12 @@ import { BY_NODE } from '../way'
 
 /** Counts each reply under the reason why it cannot be offloaded here. */
 export function addFallbackHook (fastify: FastifyInstance, decisions: Decisions, reasonOf: (request: FastifyRequest) => FallbackReason): void {
-  fastify.addHook('onSend', (request, _reply, _payload, next) => {
-    decisions.decide(request, BY_NODE, reasonOf(request))
+  fastify.addHook('onRequest', (request, reply, next) => {
+    onFinish(request, reply, () => decisions.decide(request, BY_NODE, 'hijacked'))
     next()
   })
-  fastify.addHook('onResponse', (request, _reply, next) => {
-    decisions.decide(request, BY_NODE, 'hijacked')
+  fastify.addHook('onSend', (request, _reply, _payload, next) => {
+    decisions.decide(request, BY_NODE, reasonOf(request))
     next()
   })
 }
@@ -59,14 +60,18 @@ export function addOffloadHooks (fastify: FastifyInstance, { binding, support, b
       minSize,
       decided: reason => decisions.decide(request, reason === null ? { path: 'file', backend: connection.transmit!.backend } : connection.way, reason)
     })
-    // Before Fastify's own listener, which runs the onResponse hooks, also those before ours.
-    reply.raw.prependOnceListener('finish', () => {
-      // Something else than the response consumed the stream.
-      if (decisions.isOffered(request)) decisions.decide(request, connection.way, 'payload-wrapped')
-    })
+  }
+
+  const finished = (request: FastifyRequest) => {
+    if (decisions.isMade(request)) return
+    // Something else than the response consumed the stream; or the reply came past Fastify,
+    // by reply.hijack() or reply.raw, so that onSend did not see it.
+    const reason = decisions.isOffered(request) ? 'payload-wrapped' : 'hijacked'
+    decisions.decide(request, connections.of(request.raw.socket as TLSSocket)?.way ?? BY_NODE, reason)
   }
 
   fastify.addHook('onRequest', (request, reply, next) => {
+    onFinish(request, reply, () => finished(request))
     // Most responses have their turn at once.
     const connection = reply.raw.socket === null ? connections.of(request.raw.socket as TLSSocket) : undefined
     if (connection === undefined) next()
@@ -74,11 +79,6 @@ export function addOffloadHooks (fastify: FastifyInstance, { binding, support, b
   })
   fastify.addHook('onSend', (request, reply, payload, next) => {
     route(request, reply, payload)
-    next()
-  })
-  fastify.addHook('onResponse', (request, _reply, next) => {
-    // It came past Fastify, by reply.hijack() or reply.raw, so that onSend did not see it.
-    if (!decisions.isMade(request)) decisions.decide(request, connections.of(request.raw.socket as TLSSocket)?.way ?? BY_NODE, 'hijacked')
     next()
   })
 }

@@ -230,6 +230,26 @@ t.test('replies that come past Fastify are counted', async t => {
     t.match(await decisions(1), [{ offloaded: false, path: 'node', reason: 'hijacked' }], path)
   }
   t.match(statsOf(app), { replies: { node: 3 }, fallbacks: { hijacked: 3 } })
+  t.equal((await app.inject('/hijacked')).body, 'hijacked')
+  t.match(await decisions(1), [{ offloaded: false, path: 'node', reason: 'hijacked' }], 'by inject()')
+})
+
+t.test('they are counted before the onResponse hooks run, also those that are older than the plugin', async t => {
+  for (const create of [async () => Fastify({ https: await certificate() }), async () => Fastify()]) {
+    const app = await create() as unknown as FastifyInstance
+    const seen: unknown[] = []
+    app.addHook('onResponse', async request => { seen.push(request.ktls) })
+    app.register(ktls, ONLY)
+    app.get('/', (_request, reply) => {
+      reply.hijack()
+      reply.raw.end('hijacked')
+    })
+    const port = await listen(t, app as unknown as Listener)
+    const scheme = app.initialConfig.https === undefined ? 'http' : 'https'
+    t.equal((await request(`${scheme}://127.0.0.1:${port}`)).status, 200)
+    await until(() => seen.length === 1)
+    t.match(seen, [{ path: 'node', reason: 'hijacked' }], scheme)
+  }
 })
 
 t.test('routes of contexts that were registered before the plugin are reached', async t => {

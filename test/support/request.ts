@@ -1,3 +1,4 @@
+import http from 'node:http'
 import https from 'node:https'
 import type { IncomingMessage } from 'node:http'
 import { sha256 } from './files'
@@ -14,7 +15,8 @@ export interface Response {
 /** One request with Node's own client, on a connection of its own unless an agent is given. */
 export function request (url: string, options: https.RequestOptions = {}): Promise<Response> {
   return new Promise((resolve, reject) => {
-    const outgoing = https.request(url, { rejectUnauthorized: false, agent: false, ...options }, incoming => {
+    const send = url.startsWith('https:') ? https.request : http.request
+    const outgoing = send(url, { rejectUnauthorized: false, agent: false, ...options }, incoming => {
       collect(incoming).then(resolve, reject)
     })
     outgoing.once('error', reject)
