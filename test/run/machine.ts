@@ -1,24 +1,22 @@
 /*
  * Runs the tests that spoil the network and the disk of the machine they run on
  * (`*.machine.js`), so in a guest only, as root: those named on the command line, by
- * `folder/name` or by folder, else all. --at leaves out what is left out at a place of
- * run/where. --calls: then every system call of the transmit path fails too, in front of
- * the kernel, in a process of its own, as it has another addon.
+ * `folder/name` or by folder, else all. --calls: then every system call of the transmit
+ * path fails too, in front of the kernel, in a process of its own, as it has another addon.
  */
 import { parseArgs } from 'node:util'
 import t from 'tap'
 import { namesOf, pathOf, select } from './files'
-import { ONCE_MORE, leftOut, placeOf } from './where'
+import { ONCE_MORE } from './where'
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
   options: {
-    at: { type: 'string', multiple: true, default: [] },
     calls: { type: 'boolean', default: false }
   }
 })
 
-for (const name of select(namesOf('machine'), positionals, leftOut(...values.at.map(placeOf)))) require(pathOf('machine', name))
+for (const name of select(namesOf('machine'), positionals)) require(pathOf('machine', name))
 
 if (values.calls) {
   const env = { ...process.env, KTLS_TEST_ADDON: 'fastify_ktls_faults' }
