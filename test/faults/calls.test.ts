@@ -7,7 +7,6 @@ import { readFileSync } from 'node:fs'
 import { constants } from 'node:os'
 import type { ConnectionOptions } from 'node:tls'
 import t from 'tap'
-import { BACKEND } from '../support/backend'
 import { ask, open, readReply } from '../support/client'
 import { makeFile, makeFolder } from '../support/files'
 import { openDescriptors } from '../support/kernel'
@@ -173,7 +172,3 @@ t.test('the probe', async t => {
   }
   t.equal(openDescriptors().length, descriptors)
 })
-
-if (BACKEND === 'kernel' && limit === undefined && process.env.KTLS_TEST_ADDON === undefined) {
-  t.spawn(process.execPath, [__filename], { env: { ...process.env, KTLS_DOUBLE_SEND_LIMIT: '120000' } }, 'calls take less, and records are held back')
-}

@@ -1,6 +1,7 @@
 import { join } from 'node:path'
 import t from 'tap'
 import { nodeBinary } from '../vm/node-versions'
+import { BY_THREADS, ENVIRONMENT } from './environment'
 import { pathOf } from './files'
 import { ONCE_MORE } from './where'
 
@@ -12,16 +13,16 @@ const BACKEND_TESTS = join(__dirname, 'backend.js')
 for (const major of [20, 22, 24, 26] as const) {
   t.test(`Node ${major}`, async t => {
     const node = await nodeBinary(major)
-    const env = { ...process.env, TAP: '1', TAP_TIMEOUT: '1800' }
     for (const name of ONCE_MORE.versions) {
-      await t.spawn(node, [pathOf('test', name)], { env }, name)
-      await t.spawn(node, [pathOf('test', name)], { env: { ...env, KTLS_TEST_BACKEND: 'threads' } }, `${name}, by the threads`)
+      await t.spawn(node, [pathOf('test', name)], { env: ENVIRONMENT }, name)
+      await t.spawn(node, [pathOf('test', name)], { env: BY_THREADS }, `${name}, by the threads`)
     }
-    if (major === 26) await t.spawn(node, ['--expose-gc', BACKEND_TESTS, '--double'], { env }, 'the kernel tests')
+    if (major === 26) await t.spawn(node, ['--expose-gc', BACKEND_TESTS, '--double'], { env: ENVIRONMENT }, 'the kernel tests')
   })
 }
 
 t.test('calls take less, and records are held back', async t => {
-  const env = { ...process.env, TAP: '1', TAP_TIMEOUT: '1800', KTLS_DOUBLE_SEND_LIMIT: '120000' }
-  await t.spawn(process.execPath, [BACKEND_TESTS, '--double', ...ONCE_MORE.heldBack], { env }, 'the kernel tests of closing')
+  const env = { ...ENVIRONMENT, KTLS_DOUBLE_SEND_LIMIT: '120000' }
+  await t.spawn(process.execPath, [BACKEND_TESTS, '--double', ...ONCE_MORE.heldBack.backend], { env }, 'the kernel tests of closing')
+  for (const name of ONCE_MORE.heldBack.test) await t.spawn(process.execPath, [pathOf('test', name)], { env }, name)
 })
