@@ -60,8 +60,8 @@ const LEFT_OUT: readonly Row[] = [
   },
   {
     places: ['test:host'],
-    why: 'other versions of Node, which are fetched, and run once more what one has run',
-    tests: ['run/node-versions']
+    why: 'they run once more, by the threads and on other versions of Node, what has been run',
+    tests: ['run/node-versions', 'run/threads-double']
   },
   {
     places: ['test:host'],
