@@ -71,6 +71,8 @@ Promotion Promote(Session* session, int fd, Backends backends,
     return Refuse("max-fragment-length");
   bool kernel = backends.kernel && (backends.rekey || !session->key_update_owed);
   if (session->key_updated || (!kernel && !backends.threads)) return Refuse("key-updated");
+  // Two that count on from the same number would use it twice.
+  if (session->queue) return Refuse("not-captured");
   if (version == TLS1_3_VERSION && session->secret.size() == 0) return Refuse("not-captured");
   const int64_t in_tcp = BytesInTcp(fd);
   // Emulated kernels know no such figures.

@@ -39,8 +39,9 @@ void BatchSize::TakenWhole() {
 void BatchSize::TakenInPart(size_t taken, size_t given) {
   // TCP has enough that is not sent yet (tcp_notsent_lowat, man 7 tcp).
   if (room_ > static_cast<int64_t>(given))
-    most_ = std::max((taken + record_ - 1) / record_, fewest_);
+    most_ = std::clamp((taken + record_ - 1) / record_, fewest_, kMost);
   records_ = fewest_;
+  room_ = 0;
 }
 
 }  // namespace fastify_ktls

@@ -23,7 +23,8 @@ class BatchSize {
   // for, else what it has room for.
   size_t Fitting(const TcpSocket& socket, size_t length);
 
-  // TCP took all that it was given; or, of `given` bytes that it was given, `taken`.
+  // TCP took all that it was given; or, of `given` bytes that it was given, `taken`. What
+  // was kept from before is among them, so they can be more than the batch.
   void TakenWhole();
   void TakenInPart(size_t taken, size_t given);
 
@@ -32,7 +33,7 @@ class BatchSize {
   const size_t fewest_;
   size_t records_ = fewest_;
   size_t most_ = kMost;  // less where TCP refuses though there is room
-  int64_t room_ = 0;     // what TCP said before the present batch; 0: not asked
+  int64_t room_ = 0;     // what TCP said before the present batch; 0: nothing
 };
 
 }  // namespace fastify_ktls

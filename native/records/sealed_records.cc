@@ -21,6 +21,12 @@ uint8_t* Scratch() {
   return scratch.get();
 }
 
+// Some file systems have no RWF_NOWAIT. A read that waits has nothing more to wait for.
+int ReadError(int error, bool patient) {
+  if (patient) return error == EAGAIN ? -EIO : -error;
+  return error == EOPNOTSUPP ? -EAGAIN : -error;
+}
+
 }  // namespace
 
 SealedRecords::SealedRecords(UniqueFd socket, RecordStart start, std::unique_ptr<Sealer> sealer)
@@ -71,7 +77,7 @@ Sent SealedRecords::Deliver(uint8_t* records, size_t size) {
     batch_.TakenWhole();
     return {0, nullptr};
   }
-  batch_.TakenInPart(taken, size);
+  batch_.TakenInPart(taken, unsent_.size() + size);
   const size_t old = std::min(taken, unsent_.size());
   unsent_.erase(unsent_.begin(), unsent_.begin() + static_cast<ptrdiff_t>(old));
   Keep(records + (taken - old), size - (taken - old));
@@ -138,8 +144,7 @@ Sent SealedRecords::SendFile(int file, int64_t offset, size_t length, bool patie
   const auto pieces = static_cast<int>(count);
   const ssize_t got = patient ? sys.preadv2(file, parts, pieces, offset, 0)
                               : ReadWithoutWaiting(file, parts, pieces, offset);
-  // Some file systems have no RWF_NOWAIT.
-  if (got < 0) return {errno == EOPNOTSUPP ? -EAGAIN : -errno, kReadCall};
+  if (got < 0) return {ReadError(errno, patient), kReadCall};
   if (got == 0) return {0, kReadCall};
   length = static_cast<size_t>(got);
   const SealingPass pass;

@@ -54,7 +54,8 @@ void FileBody::BringIn(uint64_t length) {
     const ssize_t got = sys.preadv2(file_.get(), &part, 1, offset_ + static_cast<int64_t>(done), 0);
     if (got < 0 && errno == EINTR) continue;
     if (got <= 0) {
-      if (done == 0) failed_ = {got < 0 ? -errno : 0, kReadCall};
+      // There is nothing to wait for where a read that waits says EAGAIN, as FUSE can.
+      if (done == 0) failed_ = {got < 0 ? (errno == EAGAIN ? -EIO : -errno) : 0, kReadCall};
       break;
     }
     done += static_cast<uint64_t>(got);

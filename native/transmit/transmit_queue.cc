@@ -1,21 +1,14 @@
 #include "transmit/transmit_queue.h"
 
 #include <algorithm>
-#include <atomic>
 #include <cerrno>
 #include <utility>
 
 namespace fastify_ktls {
 
-namespace {
-
-std::atomic<uint64_t> next_id{1};
-
-}  // namespace
-
 TransmitQueue::TransmitQueue(std::unique_ptr<RecordLayer> records, Executor& executor,
                              std::shared_ptr<TransmitListener> listener)
-    : id_(next_id++),
+    : id_(next_id_++),
       executor_(executor),
       listener_(std::move(listener)),
       records_(std::move(records)) {
@@ -70,10 +63,7 @@ void TransmitQueue::UpdateKey() {
     listener = listener_;
   }
   if (!listener) return;
-  if (due)
-    listener->OnKeyDue();
-  else
-    listener->OnKeyUsedUp();
+  due ? listener->OnKeyDue() : listener->OnKeyUsedUp();
 }
 
 void TransmitQueue::UpdateKeyNow() {
@@ -121,6 +111,7 @@ bool TransmitQueue::Abort() {
     dropped.swap(items_);
     owner = owner_;
     if (owner == Owner::kNobody) owner_ = Owner::kCaller;
+    if (owner == Owner::kReader) EndWhileLent();
   }
   if (owner == Owner::kExecutor) executor_.Take(shared_from_this());
   // From a reader the executor gets it back.
@@ -130,6 +121,14 @@ bool TransmitQueue::Abort() {
   if (Work(UINT64_MAX, false) == Wait::kNothing) return true;
   HandToExecutor();
   return false;
+}
+
+// A disk may take its time, or never answer: the client need not wait for it. By the
+// caller, who holds the mutex, of a reader that has the body alone and not the records.
+void TransmitQueue::EndWhileLent() {
+  if (records_->ReadsWhileSending() || end_ != End::kOpen || control_ || !controls_.empty()) return;
+  if (!records_->IsInTcp(unreported_)) return;
+  if (sys.shutdown(records_->socket().fd(), SHUT_RDWR) == 0) end_ = End::kShutDown;
 }
 
 void TransmitQueue::Detach() {

@@ -8,6 +8,7 @@
 #ifndef FASTIFY_KTLS_TRANSMIT_TRANSMIT_QUEUE_H_
 #define FASTIFY_KTLS_TRANSMIT_TRANSMIT_QUEUE_H_
 
+#include <atomic>
 #include <chrono>
 #include <cstdint>
 #include <deque>
@@ -157,7 +158,9 @@ class TransmitQueue : public std::enable_shared_from_this<TransmitQueue> {
   void Settle(Outcome outcome);
   std::shared_ptr<TransmitListener> Listener();
   void HandToExecutor();
+  void EndWhileLent();
 
+  static inline std::atomic<uint64_t> next_id_{1};
   const uint64_t id_;
   Executor& executor_;
 

@@ -133,8 +133,8 @@ const OF_THE_THREADS: readonly Row[] = [
   { point: 'preadv2 of a piece that waits', effects: ['at most 1', 'half', 'EINTR'], base: COLD, outcome: 'whole' },
   { point: 'preadv2 of a piece that waits', effects: ['at most 1', 'half', 'EINTR'], times: 3, base: COLD, outcome: 'whole' },
   // What has been brought in before is sent, and more of it asked for once again.
-  { point: 'preadv2 of a piece that waits', effects: ['EIO', 'ENOMEM', 'at most 0'], base: COLD, outcome: 'either', told: ['log', 'clientError'] },
-  { point: 'preadv2 of a piece that waits', effects: ['EIO'], times: Infinity, base: COLD, outcome: 'cut', told: ['log', 'clientError'] },
+  { point: 'preadv2 of a piece that waits', effects: ['EIO', 'ENOMEM', 'EAGAIN', 'at most 0'], base: COLD, outcome: 'either', told: ['log', 'clientError'] },
+  { point: 'preadv2 of a piece that waits', effects: ['EIO', 'EAGAIN'], times: Infinity, base: COLD, outcome: 'cut', told: ['log', 'clientError'] },
   { point: 'EVP_CIPHER_CTX_new', effects: ['refused'], outcome: 'whole', fallback: 'cipher-refused' },
   // The key first, then a nonce for each record.
   { point: 'EVP_EncryptInit_ex', effects: ['refused'], only: 'first', outcome: 'whole', fallback: 'cipher-refused' },

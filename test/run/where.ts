@@ -80,12 +80,13 @@ export const ONCE_MORE = {
   /** By the threads: what any backend has to do, not what only a kernel holds back. */
   threads: [
     'closing/process-end', 'connection/evaluations', 'connection/protocols', 'connection/transmitter', 'faults/calls',
-    'faults/refusing-socket', 'load/descriptors', 'load/few-descriptors', 'reply/application', 'reply/guards', 'reply/surface'
+    'faults/refusing-socket', 'faults/short-take', 'load/descriptors', 'load/few-descriptors', 'reply/application', 'reply/guards',
+    'reply/surface'
   ],
   /** With the addon built under each sanitizer: the queue, closing, key changes, the process's end, and the library over them. */
   sanitizers: {
     kernel: ['connection/transmitter', 'keys/rekey', 'closing/abandoned', 'reply/guards', 'reply/application'],
-    threads: ['connection/transmitter', 'closing/process-end', 'faults/calls', 'reply/application']
+    threads: ['connection/transmitter', 'closing/process-end', 'faults/calls', 'faults/short-take', 'reply/application']
   } satisfies Readonly<Record<Backend, readonly string[]>>,
   /** Besides under AddressSanitizer, which takes less time. */
   addressSanitizer: ['faults/calls'],
