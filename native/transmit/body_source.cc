@@ -10,6 +10,13 @@
 
 namespace fastify_ktls {
 
+namespace {
+
+// More than anybody asks for.
+constexpr uint64_t kMostAhead = 64 * 1024 * 1024;
+
+}  // namespace
+
 void DataBody::Own() {
   if (owned_ || remaining() == 0) return;
   owned_.reset(new uint8_t[remaining()]);
@@ -43,9 +50,12 @@ void FileBody::Pause() {
   if (answers_ || !brought_in_) at_hand_until_ = 0;
 }
 
-// Reads the range, of which the page cache keeps what was not there. An error, or the
-// end of the file, is kept for Send(): a disk that fails slowly is waited for once.
+// Reads the range, of which the page cache keeps what was not there; twice as much each
+// time, as the client gets nothing of it before all is there. An error, or the end of the
+// file, is kept for Send(): a disk that fails slowly is waited for once.
 void FileBody::BringIn(uint64_t length) {
+  length = std::min(length, ahead_);
+  ahead_ = std::min(ahead_ * 2, kMostAhead);
   constexpr uint64_t kPiece = 256 * 1024;
   static thread_local const std::unique_ptr<uint8_t[]> piece(new uint8_t[kPiece]);
   uint64_t done = 0;

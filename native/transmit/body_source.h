@@ -31,7 +31,7 @@ class BodySource {
     return sent;
   }
 
-  // Waits until the next bytes are there, `length` at most. Only where a thread may wait.
+  // Waits until some of the next bytes are there, `length` at most. Only where a thread may wait.
   virtual void BringIn(uint64_t length) = 0;
   // The client is waited for: what was at hand may go meanwhile.
   virtual void Pause() {}
@@ -79,6 +79,7 @@ class FileBody : public BodySource {
   UniqueFd file_;
   int64_t offset_;
   int64_t at_hand_until_ = 0;
+  uint64_t ahead_ = 256 * 1024;  // to bring in next
   bool answers_ = false;     // the page cache does, for this file
   bool brought_in_ = false;  // what is at hand, by BringIn()
   std::optional<Sent> failed_;

@@ -111,7 +111,9 @@ bool TransmitQueue::Abort() {
     dropped.swap(items_);
     owner = owner_;
     if (owner == Owner::kNobody) owner_ = Owner::kCaller;
-    if (owner == Owner::kReader) EndWhileLent();
+    // A disk may take its time, or never answer: the client need not wait for it.
+    if (owner == Owner::kReader && !owes_ && controls_.empty())
+      cut_ = sys.shutdown(records_->socket().fd(), SHUT_RDWR) == 0;
   }
   if (owner == Owner::kExecutor) executor_.Take(shared_from_this());
   // From a reader the executor gets it back.
@@ -121,14 +123,6 @@ bool TransmitQueue::Abort() {
   if (Work(UINT64_MAX, false) == Wait::kNothing) return true;
   HandToExecutor();
   return false;
-}
-
-// A disk may take its time, or never answer: the client need not wait for it. By the
-// caller, who holds the mutex, of a reader that has the body alone and not the records.
-void TransmitQueue::EndWhileLent() {
-  if (records_->ReadsWhileSending() || end_ != End::kOpen || control_ || !controls_.empty()) return;
-  if (!records_->IsInTcp(unreported_)) return;
-  if (sys.shutdown(records_->socket().fd(), SHUT_RDWR) == 0) end_ = End::kShutDown;
 }
 
 void TransmitQueue::Detach() {
@@ -149,6 +143,11 @@ TransmitQueue::Wait TransmitQueue::WorkAsExecutor(uint64_t budget, bool patient)
 bool TransmitQueue::OwnedByExecutor() {
   std::lock_guard<std::mutex> lock(mutex_);
   return owner_ == Owner::kExecutor;
+}
+
+void TransmitQueue::Lend() {
+  owes_ = !records_->IsInTcp(unreported_);
+  SetOwner(Owner::kReader);
 }
 
 void TransmitQueue::SetOwner(Owner owner) {
@@ -179,6 +178,7 @@ void TransmitQueue::HandToExecutor() {
 TransmitQueue::Next TransmitQueue::TakeNext() {
   std::lock_guard<std::mutex> lock(mutex_);
   ending_ = aborted_;
+  if (cut_) end_ = End::kShutDown;
   if (!control_ && !controls_.empty()) {
     control_ = std::make_unique<TransmitItem>(std::move(controls_.front()));
     controls_.pop_front();
@@ -272,7 +272,7 @@ TransmitQueue::Wait TransmitQueue::WorkRecord(std::unique_ptr<TransmitItem>* ite
   } else if (is_key_update) {
     KeyUpdated();
   } else {
-    unreported_ = 0;  // an alert is owed with all that comes before it
+    Owe();  // an alert, with all that comes before it
   }
   return Wait::kNothing;
 }
@@ -367,7 +367,7 @@ TransmitQueue::Wait TransmitQueue::FinishAborted() {
 
 void TransmitQueue::Finish() {
   const bool settles = current_->settles;
-  if (!current_->more) unreported_ = 0;
+  if (!current_->more) Owe();
   current_.reset();
   if (settles) Settle({});
 }

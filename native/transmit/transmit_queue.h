@@ -109,7 +109,7 @@ class TransmitQueue : public std::enable_shared_from_this<TransmitQueue> {
   // False when the queue is not the executor's any more.
   bool OwnedByExecutor();
   // The next to work is a reader; or the executor after all.
-  void Lend() { SetOwner(Owner::kReader); }
+  void Lend();
   void TakeBack() { SetOwner(Owner::kExecutor); }
 
   // --- A thread that may wait for the disk ---
@@ -152,24 +152,29 @@ class TransmitQueue : public std::enable_shared_from_this<TransmitQueue> {
   Wait SendBody(uint64_t* budget);
   Wait ShutDown();
   Wait FinishAborted();
+  // All that was taken is about to be reported as written.
+  void Owe() {
+    unreported_ = 0;
+    owes_ = true;
+  }
   void KeyUpdated();
   void Finish();
   Wait Fail(int error, const char* call);
   void Settle(Outcome outcome);
   std::shared_ptr<TransmitListener> Listener();
   void HandToExecutor();
-  void EndWhileLent();
 
   static inline std::atomic<uint64_t> next_id_{1};
   const uint64_t id_;
   Executor& executor_;
 
-  std::mutex mutex_;  // guards the next seven
+  std::mutex mutex_;  // guards the next eight
   std::deque<TransmitItem> items_;
   std::deque<TransmitItem> controls_;
   Key key_ = Key::kGood;
   Owner owner_ = Owner::kNobody;
   bool aborted_ = false;
+  bool cut_ = false;  // by Abort(), which has shut the socket down
   Outcome failure_;
   std::shared_ptr<TransmitListener> listener_;
 
@@ -179,6 +184,8 @@ class TransmitQueue : public std::enable_shared_from_this<TransmitQueue> {
   std::unique_ptr<TransmitItem> control_;
   bool ending_ = false;      // aborted_, as the owner has seen it
   uint64_t unreported_ = 0;  // bytes taken of an operation that has not ended
+  // Whether a queue that is lent may hold what was reported as written. Abort() asks, too.
+  std::atomic<bool> owes_{true};
   End end_ = End::kOpen;
   Lingering lingering_;
   bool patient_ = false;

@@ -1,3 +1,4 @@
+import { once } from 'node:events'
 import { appendFileSync, createReadStream, readFileSync, truncateSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import type { TLSSocket } from 'node:tls'
@@ -37,7 +38,7 @@ let knowsCache: boolean
 
 t.before(async () => {
   // Of tmpfs and overlayfs the kernel does not say what is in the page cache.
-  const disk = await makeDisk(t, 64, 'ktls-slow')
+  const disk = await makeDisk(t, 64)
   ordinary = makeFile(disk.folder, (3 << 20) + 54_321)
   slowFile = makeFile(disk.folder, (4 << 20) + 12_345)
   slow = await makeSlowFolder(t, slowFile, FROM)
@@ -183,6 +184,21 @@ t.test('clients leave while their file waits for its disk', async t => {
   right(t, await downloads(origin, 1), ordinary)
   t.equal(countPromotions() - promotions, waiting.length + 2)
   t.strictSame(warnings, [])
+})
+
+t.test('a connection that the application destroys ends at once, whatever its file waits for', async t => {
+  const { app, port } = await serve(t)
+  const sockets: TLSSocket[] = []
+  app.server.on('secureConnection', (socket: TLSSocket) => sockets.push(socket))
+  const waiting = await askForSlow(port, 'destroyed')
+  await until(() => waiting.got >= FIRST_PART && slow.held() > 0)
+  sockets[0]!.destroy()
+  await once(waiting.client.tcp, 'close')
+  t.ok(slow.held() > 0)
+  t.ok(waiting.got < slowFile.size)
+  t.notOk(waiting.client.records.endsWithAlert(), 'no close_notify pretends that this was all')
+  await slow.release()
+  await until(() => statsOf(app).connections.open === 0)
 })
 
 t.test('a file that has become longer or shorter behind a file server', async t => {

@@ -1,11 +1,13 @@
 /*
  * Runs the tests that spoil the network and the disk of the machine they run on
  * (`*.machine.js`), so in a guest only, as root: those named on the command line, by
- * `folder/name` or by folder, else all. --calls: then every system call of the transmit
- * path fails too, in front of the kernel, in a process of its own, as it has another addon.
+ * `folder/name` or by folder, else all, and then some by the threads. --calls: then every
+ * system call of the transmit path fails too, in front of the kernel, in a process of its
+ * own, as it has another addon.
  */
 import { parseArgs } from 'node:util'
 import t from 'tap'
+import { BY_THREADS, ENVIRONMENT } from './environment'
 import { namesOf, pathOf, select } from './files'
 import { ONCE_MORE } from './where'
 
@@ -18,7 +20,11 @@ const { values, positionals } = parseArgs({
 
 for (const name of select(namesOf('machine'), positionals)) require(pathOf('machine', name))
 
+if (positionals.length === 0) {
+  for (const name of ONCE_MORE.machine) t.test(name, t => t.spawn(process.execPath, ['--expose-gc', __filename, name], { env: BY_THREADS }, 'by the threads'))
+}
+
 if (values.calls) {
-  const env = { ...process.env, KTLS_TEST_ADDON: 'fastify_ktls_faults' }
+  const env = { ...ENVIRONMENT, KTLS_TEST_ADDON: 'fastify_ktls_faults' }
   for (const name of ONCE_MORE.guest) t.test('each system call fails once', t => t.spawn(process.execPath, ['--expose-gc', pathOf('test', name)], { env }))
 }

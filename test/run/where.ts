@@ -92,6 +92,8 @@ export const ONCE_MORE = {
   addressSanitizer: ['faults/calls'],
   /** On each version of Node, by the stand-in and by the threads: the addon without the library. */
   versions: ['connection/transmitter'],
+  /** On a machine's own disks, by the threads: who waits for a disk is another there. */
+  machine: ['faults/disk', 'faults/slow-disk'],
   /** Before a real kernel, in a guest: each system call fails once. */
   guest: ['faults/calls'],
   /** Over a stand-in that takes less in a call and holds records back; the first are tests of a backend. */

@@ -1,6 +1,6 @@
-import { existsSync, mkdirSync, mkdtempSync, rmdirSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdtempSync, rmdirSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { basename, join } from 'node:path'
 import { run } from '../vm/run'
 
 const CONFIG = '/sys/kernel/config'
@@ -17,11 +17,11 @@ export interface Disk {
 }
 
 /** A disk in memory that can be told which of its blocks are bad (Documentation/block/null_blk.rst), with ext4 on it. */
-export async function makeDisk (t: Tap.Test, megabytes: number, name = 'ktls'): Promise<Disk> {
-  const device = join(CONFIG, 'nullb', name)
+export async function makeDisk (t: Tap.Test, megabytes: number): Promise<Disk> {
   await run('modprobe', ['null_blk', 'nr_devices=0'])
   if (!existsSync(join(CONFIG, 'nullb'))) await run('mount', ['-t', 'configfs', 'none', CONFIG])
-  mkdirSync(device)
+  const device = mkdtempSync(join(CONFIG, 'nullb', 'ktls-'))
+  const name = basename(device)
   const set = (setting: string, value: string | number) => writeFileSync(join(device, setting), String(value))
   for (const [setting, value] of [['size', megabytes], ['blocksize', BLOCK], ['memory_backed', 1], ['power', 1]] as const) set(setting, value)
 
