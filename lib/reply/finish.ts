@@ -5,7 +5,9 @@ import type { FastifyReply, FastifyRequest } from 'fastify'
 
 const kFinished = Symbol('fastify-ktls.finished')
 
-type Awaited = IncomingMessage & { [kFinished]?: (() => void) | undefined }
+type Listener = (request: FastifyRequest) => void
+/** `upgrade` is not in the types: it came with Upgrade or CONNECT, and there is a listener for it. */
+type Awaited = IncomingMessage & { upgrade?: boolean, [kFinished]?: { readonly request: FastifyRequest, readonly listener: Listener } | undefined }
 
 let subscribed = false
 
@@ -14,23 +16,33 @@ let subscribed = false
  * before any other listener of that, so before the onResponse hooks.
  *
  * An onResponse hook would do, but for one Fastify adds two listeners to each response,
- * some 4 microseconds: over HTTP/1.1 Node's own channel `http.server.response.finish`
- * tells the same. Its subscriber holds nothing: what is to be called hangs on the request.
+ * some 4 microseconds: Node's own channel `http.server.response.finish` tells the same. Its
+ * subscriber holds nothing: what is to be called hangs on the request.
  */
-export function onFinish ({ raw }: FastifyRequest, reply: FastifyReply, listener: () => void): void {
-  if (raw.httpVersionMajor !== 1 || !((raw.socket as unknown) instanceof Socket)) {
-    // HTTP/2, or inject().
-    reply.raw.prependOnceListener('finish', listener)
+export function onFinish (request: FastifyRequest, reply: FastifyReply, listener: Listener): void {
+  const raw: Awaited = request.raw
+  const awaited = raw[kFinished]
+  if (awaited?.request === request) return
+  if (awaited !== undefined || !isNodes(raw, reply)) {
+    reply.raw.prependOnceListener('finish', () => listener(request))
     return
   }
   if (!subscribed) subscribe('http.server.response.finish', message => tell((message as { request: Awaited }).request))
-  subscribed = true;
-  (raw as Awaited)[kFinished] = listener
+  subscribed = true
+  raw[kFinished] = { request, listener }
 }
 
-function tell (request: Awaited): void {
-  const listener = request[kFinished]
-  if (listener === undefined) return
-  request[kFinished] = undefined
-  listener()
+/**
+ * Whether Node's HTTP server made the response, and listens to it: not for HTTP/2 and
+ * inject(), and not where the application does for an upgrade, as @fastify/websocket.
+ */
+function isNodes ({ httpVersionMajor, socket, upgrade }: Awaited, reply: FastifyReply): boolean {
+  return httpVersionMajor === 1 && !upgrade && (socket as unknown) instanceof Socket && reply.raw.listenerCount('finish') > 0
+}
+
+function tell (raw: Awaited): void {
+  const awaited = raw[kFinished]
+  if (awaited === undefined) return
+  raw[kFinished] = undefined
+  awaited.listener(awaited.request)
 }

@@ -15,8 +15,9 @@ import { BY_NODE } from '../way'
 
 /** Counts each reply under the reason why it cannot be offloaded here. */
 export function addFallbackHook (fastify: FastifyInstance, decisions: Decisions, reasonOf: (request: FastifyRequest) => FallbackReason): void {
+  const hijacked = (request: FastifyRequest) => decisions.decide(request, BY_NODE, 'hijacked')
   fastify.addHook('onRequest', (request, reply, next) => {
-    onFinish(request, reply, () => decisions.decide(request, BY_NODE, 'hijacked'))
+    onFinish(request, reply, hijacked)
     next()
   })
   fastify.addHook('onSend', (request, _reply, _payload, next) => {
@@ -40,6 +41,14 @@ export function addOffloadHooks (fastify: FastifyInstance, { binding, support, b
   const connections = new Connections(fastify, binding, counters)
   const promoter = new Promoter(support, backends, counters, fastify.log)
 
+  const finished = (request: FastifyRequest) => {
+    if (decisions.isMade(request)) return
+    // Something else than the response consumed the stream; or the reply came past Fastify,
+    // by reply.hijack() or reply.raw, so that onSend did not see it.
+    const reason = decisions.isOffered(request) ? 'payload-wrapped' : 'hijacked'
+    decisions.decide(request, connections.of(request.raw.socket as TLSSocket)?.way ?? BY_NODE, reason)
+  }
+
   const route = (request: FastifyRequest, reply: FastifyReply, payload: unknown) => {
     // An error's reply, after a decision on the reply that failed.
     if (decisions.isMade(request)) return
@@ -53,6 +62,8 @@ export function addOffloadHooks (fastify: FastifyInstance, { binding, support, b
     if (!pipesAsNodeDoes(payload)) return decisions.decide(request, connection.way, 'stream-modified')
     if (connection.refusal !== undefined) return decisions.decide(request, connection.way, connection.refusal)
     decisions.offer(request)
+    // A hook that is older than ours has replied: ours did not run.
+    onFinish(request, reply, finished)
     offerFile(payload, reply, {
       binding,
       promoter,
@@ -62,16 +73,8 @@ export function addOffloadHooks (fastify: FastifyInstance, { binding, support, b
     })
   }
 
-  const finished = (request: FastifyRequest) => {
-    if (decisions.isMade(request)) return
-    // Something else than the response consumed the stream; or the reply came past Fastify,
-    // by reply.hijack() or reply.raw, so that onSend did not see it.
-    const reason = decisions.isOffered(request) ? 'payload-wrapped' : 'hijacked'
-    decisions.decide(request, connections.of(request.raw.socket as TLSSocket)?.way ?? BY_NODE, reason)
-  }
-
   fastify.addHook('onRequest', (request, reply, next) => {
-    onFinish(request, reply, () => finished(request))
+    onFinish(request, reply, finished)
     // Most responses have their turn at once.
     const connection = reply.raw.socket === null ? connections.of(request.raw.socket as TLSSocket) : undefined
     if (connection === undefined) next()

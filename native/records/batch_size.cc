@@ -34,6 +34,7 @@ size_t BatchSize::Fitting(const TcpSocket& socket, size_t length) {
 void BatchSize::TakenWhole() {
   if (records_ == most_) most_ = std::min(most_ + 1, kMost);
   records_ = std::min(records_ * 2, most_);
+  room_ = 0;
 }
 
 void BatchSize::TakenInPart(size_t taken, size_t given) {

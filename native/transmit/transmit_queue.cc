@@ -145,11 +145,6 @@ bool TransmitQueue::OwnedByExecutor() {
   return owner_ == Owner::kExecutor;
 }
 
-void TransmitQueue::Lend() {
-  owes_ = !records_->IsInTcp(unreported_);
-  SetOwner(Owner::kReader);
-}
-
 void TransmitQueue::SetOwner(Owner owner) {
   std::lock_guard<std::mutex> lock(mutex_);
   owner_ = owner;
@@ -178,10 +173,14 @@ void TransmitQueue::HandToExecutor() {
 TransmitQueue::Next TransmitQueue::TakeNext() {
   std::lock_guard<std::mutex> lock(mutex_);
   ending_ = aborted_;
-  if (cut_) end_ = End::kShutDown;
+  if (cut_) {
+    end_ = End::kShutDown;
+    control_.reset();
+  }
   if (!control_ && !controls_.empty()) {
     control_ = std::make_unique<TransmitItem>(std::move(controls_.front()));
     controls_.pop_front();
+    owes_ = true;
   }
   if (!control_ && KeyUpdateIsDue())
     control_ = std::make_unique<TransmitItem>(TransmitItem::KeyUpdate());

@@ -109,7 +109,10 @@ class TransmitQueue : public std::enable_shared_from_this<TransmitQueue> {
   // False when the queue is not the executor's any more.
   bool OwnedByExecutor();
   // The next to work is a reader; or the executor after all.
-  void Lend();
+  void Lend() {
+    owes_ = control_ || !records_->IsInTcp(unreported_);
+    SetOwner(Owner::kReader);
+  }
   void TakeBack() { SetOwner(Owner::kExecutor); }
 
   // --- A thread that may wait for the disk ---

@@ -2,6 +2,9 @@ import '../double/install'
 import { execFileSync } from 'node:child_process'
 import fs, { closeSync, createReadStream, openSync, writeSync } from 'node:fs'
 import type { ReadStream } from 'node:fs'
+import { ServerResponse } from 'node:http'
+import type { IncomingMessage } from 'node:http'
+import type { Socket } from 'node:net'
 import { join } from 'node:path'
 import { PassThrough, Readable } from 'node:stream'
 import { buffer } from 'node:stream/consumers'
@@ -13,6 +16,7 @@ import t from 'tap'
 import type { FallbackReason } from '../../types/index'
 import { certificate } from '../certificate'
 import { ONLY, statsOf } from '../support/backend'
+import { get, receive } from '../support/client'
 import { makeFile, makeFolder, sha256 } from '../support/files'
 import { ktls } from '../support/plugin'
 import { request } from '../support/request'
@@ -232,6 +236,53 @@ t.test('replies that come past Fastify are counted', async t => {
   t.match(statsOf(app), { replies: { node: 3 }, fallbacks: { hijacked: 3 } })
   t.equal((await app.inject('/hijacked')).body, 'hijacked')
   t.match(await decisions(1), [{ offloaded: false, path: 'node', reason: 'hijacked' }], 'by inject()')
+})
+
+t.test('whoever began the response: another instance handles it, or the application made it for an upgrade', async t => {
+  const other = Fastify()
+  other.register(ktls)
+  other.get('/', async () => 'nested')
+  await other.ready()
+  t.teardown(() => other.close())
+  const { app, port, origin, decisions } = await startServer(t, {
+    ktls: {},
+    setup: app => {
+      app.get('/', (request, reply) => {
+        reply.hijack()
+        other.routing(request.raw, reply.raw)
+      })
+      app.get('/upgrade', (_request, reply) => {
+        reply.hijack()
+        reply.raw.end('refused')
+      })
+      // As @fastify/websocket does.
+      app.server.on('upgrade', (request: IncomingMessage, socket: Socket) => {
+        const response = new ServerResponse(request)
+        response.assignSocket(socket)
+        response.once('finish', () => socket.end())
+        app.routing(request, response)
+      })
+    }
+  })
+  t.equal((await request(origin)).body.toString(), 'nested')
+  t.match(await decisions(1), [{ path: 'node', reason: 'hijacked' }])
+  t.match(statsOf(other).fallbacks, { 'plain-http': 1 })
+  const { body } = await receive(await get(port, '/upgrade', ['Connection: Upgrade', 'Upgrade: websocket']))
+  t.equal(body.toString(), 'refused')
+  t.match(statsOf(app), { replies: { node: 2 }, fallbacks: { hijacked: 2 } })
+})
+
+t.test('a file that an older hook has sent, and a later one wraps, is counted', async t => {
+  const app = Fastify({ https: await certificate() })
+  const seen: unknown[] = []
+  app.addHook('onResponse', async request => { seen.push(request.ktls) })
+  app.addHook('onRequest', (_request, reply) => { reply.send(stream()) })
+  app.register(ktls, ONLY)
+  app.addHook('onSend', async (_request, _reply, payload) => (payload as Readable).pipe(new PassThrough()))
+  const port = await listen(t, app as unknown as Listener)
+  t.equal((await request(`https://127.0.0.1:${port}`)).sha256, file.sha256)
+  await until(() => seen.length === 1)
+  t.match(seen, [{ path: 'node', reason: 'payload-wrapped' }])
 })
 
 t.test('they are counted before the onResponse hooks run, also those that are older than the plugin', async t => {
