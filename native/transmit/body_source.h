@@ -80,8 +80,8 @@ class FileBody : public BodySource {
   int64_t offset_;
   int64_t at_hand_until_ = 0;
   uint64_t ahead_ = 256 * 1024;  // to bring in next
-  bool answers_ = false;     // the page cache does, for this file
-  bool brought_in_ = false;  // what is at hand, by BringIn()
+  bool answers_ = false;         // the page cache does, for this file
+  bool brought_in_ = false;      // what is at hand, by BringIn()
   std::optional<Sent> failed_;
 };
 
