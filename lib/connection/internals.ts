@@ -38,8 +38,17 @@ export function serverOf (socket: Socket): Server | undefined {
   return internal(socket).server as Server | undefined
 }
 
+/** What each server was made with, once it has been asked: to look costs as much as the rest of a capture. */
+const traced = new WeakMap<Server, boolean>()
+
 /** Whether the server has OpenSSL trace its connections, by the option `enableTrace` or, without it, Node's own. */
 export function tracesConnections (server: Server): boolean {
+  let traces = traced.get(server)
+  if (traces === undefined) traced.set(server, traces = isMadeToTrace(server))
+  return traces
+}
+
+function isMadeToTrace (server: Server): boolean {
   const key = Object.getOwnPropertySymbols(server).find(symbol => symbol.description === 'enableTrace')
   const option = key === undefined ? undefined : (server as unknown as Record<symbol, unknown>)[key]
   return typeof option === 'boolean' ? option : TRACES_ALL
