@@ -4,7 +4,9 @@
     "addon_sources": [
       "addon/addon.cc",
       "addon/environment.cc",
+      "addon/session_wrap.cc",
       "addon/transmit_events.cc",
+      "addon/transmitter_wrap.cc",
       "connection/promotion.cc",
       "connection/session.cc",
       "kernel/kernel_tls.cc",

@@ -3,12 +3,9 @@
 
 #include <cerrno>
 #include <chrono>
-#include <cstring>
 
-#include "addon/environment.h"
-#include "addon/transmit_events.h"
-#include "connection/promotion.h"
-#include "connection/session.h"
+#include "addon/session_wrap.h"
+#include "addon/transmitter_wrap.h"
 #include "kernel/page_cache.h"
 #include "kernel/probe.h"
 #include "transmit/sender.h"
@@ -16,190 +13,6 @@
 namespace fastify_ktls {
 
 namespace {
-
-EnvironmentHandle& GetEnvironment(Napi::Env env) {
-  return *env.GetInstanceData<EnvironmentHandle>();
-}
-
-Napi::Object ToObject(Napi::Env env, Outcome outcome) {
-  Napi::Object object = Napi::Object::New(env);
-  object.Set("error", outcome.error);
-  object.Set("call", outcome.call == nullptr ? "" : outcome.call);
-  return object;
-}
-
-// Passes a C++ value to the constructor of a wrapped class.
-template <typename Value>
-Napi::Object Wrap(Napi::Env env, const Napi::FunctionReference& constructor, Value* value) {
-  return constructor.New({Napi::External<Value>::New(env, value)});
-}
-
-using SessionHandle = std::shared_ptr<Session>;
-
-class TransmitterWrap : public Napi::ObjectWrap<TransmitterWrap> {
- public:
-  static Napi::Function Define(Napi::Env env) {
-    return DefineClass(env, "Transmitter",
-                       {InstanceAccessor<&TransmitterWrap::GetBackend>("backend"),
-                        InstanceAccessor<&TransmitterWrap::DataBytes>("dataBytes"),
-                        InstanceAccessor<&TransmitterWrap::FileBytes>("fileBytes"),
-                        InstanceMethod<&TransmitterWrap::Send>("send"),
-                        InstanceMethod<&TransmitterWrap::Shutdown>("shutdown"),
-                        InstanceMethod<&TransmitterWrap::UpdateKey>("updateKey"),
-                        InstanceMethod<&TransmitterWrap::Abort>("abort"),
-                        InstanceMethod<&TransmitterWrap::Ref>("ref"),
-                        InstanceMethod<&TransmitterWrap::Unref>("unref")});
-  }
-
-  struct Parts {
-    EnvironmentHandle environment;
-    std::shared_ptr<TransmitQueue> queue;
-    std::shared_ptr<TransmitEvents> events;
-  };
-
-  explicit TransmitterWrap(const Napi::CallbackInfo& info)
-      : ObjectWrap(info), parts_(std::move(*info[0].As<Napi::External<Parts>>().Data())) {
-    parts_.environment->Open(parts_.queue);
-  }
-
-  ~TransmitterWrap() override {
-    parts_.environment->Leave(parts_.queue);
-    parts_.events->Forget();
-    parts_.queue->Detach();
-    parts_.queue->Abort();
-  }
-
- private:
-  Napi::Value GetBackend(const Napi::CallbackInfo& info) {
-    const bool kernel = parts_.queue->records().backend() == Backend::kKernel;
-    return Napi::String::New(info.Env(), kernel ? "kernel" : "threads");
-  }
-  Napi::Value DataBytes(const Napi::CallbackInfo& info) {
-    return Number(info, parts_.queue->records().data_bytes());
-  }
-  Napi::Value FileBytes(const Napi::CallbackInfo& info) {
-    return Number(info, parts_.queue->records().file_bytes());
-  }
-
-  static Napi::Value Number(const Napi::CallbackInfo& info, uint64_t value) {
-    return Napi::Number::New(info.Env(), static_cast<double>(value));
-  }
-
-  // send(parts: (Uint8Array | { fd, offset, length })[]). Takes over the fds.
-  Napi::Value Send(const Napi::CallbackInfo& info) {
-    const auto parts = info[0].As<Napi::Array>();
-    std::vector<TransmitItem> items;
-    items.reserve(parts.Length());
-    for (uint32_t i = 0; i < parts.Length(); i++) {
-      const Napi::Value part = parts.Get(i);
-      if (part.IsTypedArray()) {
-        const auto bytes = part.As<Napi::Uint8Array>();
-        items.push_back(
-            TransmitItem::Body(std::make_unique<DataBody>(bytes.Data(), bytes.ByteLength())));
-      } else {
-        const auto range = part.As<Napi::Object>();
-        UniqueFd file(range.Get("fd").As<Napi::Number>().Int32Value());
-        items.push_back(TransmitItem::Body(std::make_unique<FileBody>(
-            std::move(file), range.Get("offset").As<Napi::Number>().Int64Value(),
-            static_cast<uint64_t>(range.Get("length").As<Napi::Number>().Int64Value()))));
-      }
-    }
-    return Submit(info.Env(), std::move(items));
-  }
-
-  // shutdown(receiving)
-  Napi::Value Shutdown(const Napi::CallbackInfo& info) {
-    std::vector<TransmitItem> items;
-    items.push_back(TransmitItem::Shutdown(info[0].As<Napi::Boolean>().Value()));
-    return Submit(info.Env(), std::move(items));
-  }
-
-  // true: done; false: pending; else what failed.
-  Napi::Value Submit(Napi::Env env, std::vector<TransmitItem> items) {
-    Outcome outcome;
-    const bool settled = parts_.queue->Submit(std::move(items), &outcome);
-    if (settled && outcome.error != 0) return ToObject(env, outcome);
-    return Napi::Boolean::New(env, settled);
-  }
-
-  void UpdateKey(const Napi::CallbackInfo&) { parts_.queue->UpdateKeyNow(); }
-
-  Napi::Value Abort(const Napi::CallbackInfo& info) {
-    const bool closed = parts_.environment->Abort(info.Env(), parts_.queue);
-    if (closed) parts_.events->Forget();
-    return Napi::Boolean::New(info.Env(), closed);
-  }
-
-  void Ref(const Napi::CallbackInfo& info) { parts_.environment->Hold(info.Env()); }
-  void Unref(const Napi::CallbackInfo& info) { parts_.environment->Release(info.Env()); }
-
-  Parts parts_;
-};
-
-class SessionWrap : public Napi::ObjectWrap<SessionWrap> {
- public:
-  static Napi::Function Define(Napi::Env env) {
-    return DefineClass(env, "Session",
-                       {InstanceMethod<&SessionWrap::Matches>("matches"),
-                        InstanceMethod<&SessionWrap::Promote>("promote"),
-                        InstanceMethod<&SessionWrap::CloseNotify>("closeNotify"),
-                        InstanceMethod<&SessionWrap::Forget>("forget")});
-  }
-
-  explicit SessionWrap(const Napi::CallbackInfo& info)
-      : ObjectWrap(info),
-        session_(std::move(*info[0].As<Napi::External<SessionHandle>>().Data())) {}
-
- private:
-  // matches(finished): is this the SSL that sent this Finished message?
-  Napi::Value Matches(const Napi::CallbackInfo& info) {
-    const auto expected = info[0].As<Napi::Uint8Array>();
-    uint8_t finished[EVP_MAX_MD_SIZE];
-    const size_t size = session_->ssl == nullptr
-                            ? 0
-                            : openssl.SSL_get_finished(session_->ssl, finished, sizeof(finished));
-    return Napi::Boolean::New(info.Env(), size > 0 && size == expected.ByteLength() &&
-                                              memcmp(finished, expected.Data(), size) == 0);
-  }
-
-  // promote(fd, { kernel, rekey, threads }, onEvent): { transmitter, cause }, or
-  // { refusal, error, call }.
-  Napi::Value Promote(const Napi::CallbackInfo& info) {
-    const Napi::Env env = info.Env();
-    const EnvironmentHandle& environment = GetEnvironment(env);
-    const auto events = TransmitEvents::New(environment, info[2].As<Napi::Function>());
-    const auto allowed = info[1].As<Napi::Object>();
-    const auto is = [&](const char* name) { return allowed.Get(name).As<Napi::Boolean>().Value(); };
-    Promotion promotion;
-    promotion.refusal = "not-captured";
-    if (session_->ssl != nullptr)
-      promotion = fastify_ktls::Promote(session_.get(), info[0].As<Napi::Number>().Int32Value(),
-                                        {is("kernel"), is("rekey"), is("threads")}, events);
-    if (!promotion.queue) {
-      Napi::Object refused = ToObject(env, promotion.cause);
-      refused.Set("refusal", promotion.refusal);
-      return refused;
-    }
-    TransmitterWrap::Parts parts = {environment, promotion.queue, events};
-    Napi::Object promoted = Napi::Object::New(env);
-    promoted.Set("transmitter", Wrap(env, environment->transmitter_constructor, &parts));
-    promoted.Set("cause", promotion.cause.error == 0 ? env.Null()
-                                                     : Napi::Value(ToObject(env, promotion.cause)));
-    return promoted;
-  }
-
-  // Queues the close_notify, unless OpenSSL has sent one or a fatal alert.
-  void CloseNotify(const Napi::CallbackInfo&) {
-    if (session_->ssl == nullptr) return;
-    openssl.SSL_shutdown(session_->ssl);
-    openssl.ERR_clear_error();
-  }
-
-  // The connection will not be promoted any more: drops its secret.
-  void Forget(const Napi::CallbackInfo&) { session_->secret.Clear(); }
-
-  SessionHandle session_;
-};
 
 Napi::Value ProbeKernel(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
@@ -223,8 +36,8 @@ Napi::Value StartCapturing(const Napi::CallbackInfo& info) {
 Napi::Value ClaimSessions(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
   Napi::Array sessions = Napi::Array::New(env);
-  for (SessionHandle& session : Claim())
-    sessions.Set(sessions.Length(), Wrap(env, GetEnvironment(env)->session_constructor, &session));
+  for (std::shared_ptr<Session>& session : Claim())
+    sessions.Set(sessions.Length(), NewSession(env, std::move(session)));
   return sessions;
 }
 
@@ -356,8 +169,8 @@ Napi::Object Init(Napi::Env env, Napi::Object exports) {
   if (missing != nullptr) return exports;
 
   auto* environment = new EnvironmentHandle(std::make_shared<Environment>(env));
-  (*environment)->session_constructor = Napi::Persistent(SessionWrap::Define(env));
-  (*environment)->transmitter_constructor = Napi::Persistent(TransmitterWrap::Define(env));
+  (*environment)->session_constructor = Napi::Persistent(DefineSession(env));
+  (*environment)->transmitter_constructor = Napi::Persistent(DefineTransmitter(env));
   env.SetInstanceData(environment);
   env.AddCleanupHook(
       [](Environment* ending) {

@@ -73,6 +73,16 @@ class Environment {
 // Shared with the queues, which can outlive the environment.
 using EnvironmentHandle = std::shared_ptr<Environment>;
 
+inline EnvironmentHandle& GetEnvironment(Napi::Env env) {
+  return *env.GetInstanceData<EnvironmentHandle>();
+}
+
+// Passes a C++ value to the constructor of a wrapped class.
+template <typename Value>
+Napi::Object Wrap(Napi::Env env, const Napi::FunctionReference& constructor, Value* value) {
+  return constructor.New({Napi::External<Value>::New(env, value)});
+}
+
 }  // namespace fastify_ktls
 
 #endif  // FASTIFY_KTLS_ADDON_ENVIRONMENT_H_

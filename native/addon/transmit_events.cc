@@ -4,6 +4,13 @@
 
 namespace fastify_ktls {
 
+Napi::Object ToObject(Napi::Env env, Outcome outcome) {
+  Napi::Object object = Napi::Object::New(env);
+  object.Set("error", outcome.error);
+  object.Set("call", outcome.call == nullptr ? "" : outcome.call);
+  return object;
+}
+
 std::shared_ptr<TransmitEvents> TransmitEvents::New(std::shared_ptr<Environment> environment,
                                                     const Napi::Function& on_event) {
   std::shared_ptr<TransmitEvents> events(new TransmitEvents(std::move(environment)));

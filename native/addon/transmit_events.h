@@ -14,6 +14,9 @@
 
 namespace fastify_ktls {
 
+// { error, call }
+Napi::Object ToObject(Napi::Env env, Outcome outcome);
+
 class TransmitEvents : public TransmitListener, public EnvironmentCallback {
  public:
   // `on_event(event, number, call)`, with the events of lib/binding.ts.

@@ -1,0 +1,121 @@
+#include "addon/transmitter_wrap.h"
+
+#include <utility>
+#include <vector>
+
+namespace fastify_ktls {
+
+namespace {
+
+class TransmitterWrap : public Napi::ObjectWrap<TransmitterWrap> {
+ public:
+  static Napi::Function Define(Napi::Env env) {
+    return DefineClass(env, "Transmitter",
+                       {InstanceAccessor<&TransmitterWrap::GetBackend>("backend"),
+                        InstanceAccessor<&TransmitterWrap::DataBytes>("dataBytes"),
+                        InstanceAccessor<&TransmitterWrap::FileBytes>("fileBytes"),
+                        InstanceMethod<&TransmitterWrap::Send>("send"),
+                        InstanceMethod<&TransmitterWrap::Shutdown>("shutdown"),
+                        InstanceMethod<&TransmitterWrap::UpdateKey>("updateKey"),
+                        InstanceMethod<&TransmitterWrap::Abort>("abort"),
+                        InstanceMethod<&TransmitterWrap::Ref>("ref"),
+                        InstanceMethod<&TransmitterWrap::Unref>("unref")});
+  }
+
+  struct Parts {
+    EnvironmentHandle environment;
+    std::shared_ptr<TransmitQueue> queue;
+    std::shared_ptr<TransmitEvents> events;
+  };
+
+  explicit TransmitterWrap(const Napi::CallbackInfo& info)
+      : ObjectWrap(info), parts_(std::move(*info[0].As<Napi::External<Parts>>().Data())) {
+    parts_.environment->Open(parts_.queue);
+  }
+
+  ~TransmitterWrap() override {
+    parts_.environment->Leave(parts_.queue);
+    parts_.events->Forget();
+    parts_.queue->Detach();
+    parts_.queue->Abort();
+  }
+
+ private:
+  Napi::Value GetBackend(const Napi::CallbackInfo& info) {
+    const bool kernel = parts_.queue->records().backend() == Backend::kKernel;
+    return Napi::String::New(info.Env(), kernel ? "kernel" : "threads");
+  }
+  Napi::Value DataBytes(const Napi::CallbackInfo& info) {
+    return Number(info, parts_.queue->records().data_bytes());
+  }
+  Napi::Value FileBytes(const Napi::CallbackInfo& info) {
+    return Number(info, parts_.queue->records().file_bytes());
+  }
+
+  static Napi::Value Number(const Napi::CallbackInfo& info, uint64_t value) {
+    return Napi::Number::New(info.Env(), static_cast<double>(value));
+  }
+
+  // send(parts: (Uint8Array | { fd, offset, length })[]). Takes over the fds.
+  Napi::Value Send(const Napi::CallbackInfo& info) {
+    const auto parts = info[0].As<Napi::Array>();
+    std::vector<TransmitItem> items;
+    items.reserve(parts.Length());
+    for (uint32_t i = 0; i < parts.Length(); i++) {
+      const Napi::Value part = parts.Get(i);
+      if (part.IsTypedArray()) {
+        const auto bytes = part.As<Napi::Uint8Array>();
+        items.push_back(
+            TransmitItem::Body(std::make_unique<DataBody>(bytes.Data(), bytes.ByteLength())));
+      } else {
+        const auto range = part.As<Napi::Object>();
+        UniqueFd file(range.Get("fd").As<Napi::Number>().Int32Value());
+        items.push_back(TransmitItem::Body(std::make_unique<FileBody>(
+            std::move(file), range.Get("offset").As<Napi::Number>().Int64Value(),
+            static_cast<uint64_t>(range.Get("length").As<Napi::Number>().Int64Value()))));
+      }
+    }
+    return Submit(info.Env(), std::move(items));
+  }
+
+  // shutdown(receiving)
+  Napi::Value Shutdown(const Napi::CallbackInfo& info) {
+    std::vector<TransmitItem> items;
+    items.push_back(TransmitItem::Shutdown(info[0].As<Napi::Boolean>().Value()));
+    return Submit(info.Env(), std::move(items));
+  }
+
+  // true: done; false: pending; else what failed.
+  Napi::Value Submit(Napi::Env env, std::vector<TransmitItem> items) {
+    Outcome outcome;
+    const bool settled = parts_.queue->Submit(std::move(items), &outcome);
+    if (settled && outcome.error != 0) return ToObject(env, outcome);
+    return Napi::Boolean::New(env, settled);
+  }
+
+  void UpdateKey(const Napi::CallbackInfo&) { parts_.queue->UpdateKeyNow(); }
+
+  Napi::Value Abort(const Napi::CallbackInfo& info) {
+    const bool closed = parts_.environment->Abort(info.Env(), parts_.queue);
+    if (closed) parts_.events->Forget();
+    return Napi::Boolean::New(info.Env(), closed);
+  }
+
+  void Ref(const Napi::CallbackInfo& info) { parts_.environment->Hold(info.Env()); }
+  void Unref(const Napi::CallbackInfo& info) { parts_.environment->Release(info.Env()); }
+
+  Parts parts_;
+};
+
+}  // namespace
+
+Napi::Function DefineTransmitter(Napi::Env env) { return TransmitterWrap::Define(env); }
+
+Napi::Object NewTransmitter(Napi::Env env, std::shared_ptr<TransmitQueue> queue,
+                            std::shared_ptr<TransmitEvents> events) {
+  const EnvironmentHandle& environment = GetEnvironment(env);
+  TransmitterWrap::Parts parts = {environment, std::move(queue), std::move(events)};
+  return Wrap(env, environment->transmitter_constructor, &parts);
+}
+
+}  // namespace fastify_ktls
