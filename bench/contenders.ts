@@ -3,6 +3,7 @@ import { once } from 'node:events'
 import { join } from 'node:path'
 import type { Backend } from '../types/index'
 import { startNginx } from './nginx'
+import type { NginxTls } from './nginx'
 import type { Running } from './running'
 import type { Question, ServerOptions } from './server'
 
@@ -61,18 +62,25 @@ function fastify (kind: ServerOptions['kind']) {
   }
 }
 
-function nginx (kernelTls: boolean) {
-  return ({ nginx, folder, temporary }: Surroundings) => startNginx(nginx, folder, temporary, kernelTls)
+function nginx (encrypts: NginxTls) {
+  return ({ nginx, folder, temporary }: Surroundings) => startNginx(nginx, folder, temporary, encrypts)
 }
 
 /** By the plugin's only backend: without the kernel's there is no nginx with it either. */
 export function contendersOf (backend: Backend): readonly Contender[] {
   const kernelTls = backend === 'kernel'
+  if (backend === 'plain') {
+    return [
+      { name: 'fastify-ktls', secure: false, kernelTls, start: fastify('plugin') },
+      { name: 'Fastify', secure: false, kernelTls, start: fastify('http') },
+      { name: 'nginx', secure: false, kernelTls, start: nginx('nobody') }
+    ]
+  }
   return [
     { name: 'fastify-ktls', secure: true, kernelTls, start: fastify('plugin') },
     { name: 'Fastify', secure: true, kernelTls: false, start: fastify('https') },
     { name: 'Fastify, plain HTTP', secure: false, kernelTls: false, start: fastify('http') },
-    ...kernelTls ? [{ name: 'nginx, kernel TLS', secure: true, kernelTls, start: nginx(true) }] : [],
-    { name: 'nginx', secure: true, kernelTls: false, start: nginx(false) }
+    ...kernelTls ? [{ name: 'nginx, kernel TLS', secure: true, kernelTls, start: nginx('kernel') }] : [],
+    { name: 'nginx', secure: true, kernelTls: false, start: nginx('OpenSSL') }
   ]
 }

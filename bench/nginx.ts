@@ -37,8 +37,11 @@ async function freePort (): Promise<number> {
   return port
 }
 
+/** Who encrypts what nginx sends. */
+export type NginxTls = 'kernel' | 'OpenSSL' | 'nobody'
+
 /** nginx with one worker, which serves `folder`. */
-export async function startNginx (root: string, folder: string, temporary: string, kernelTls: boolean): Promise<Running> {
+export async function startNginx (root: string, folder: string, temporary: string, encrypts: NginxTls): Promise<Running> {
   await mkdir(temporary)
   const port = await freePort()
   const { key, cert } = await certificate()
@@ -46,6 +49,10 @@ export async function startNginx (root: string, folder: string, temporary: strin
     await writeFile(join(temporary, name), text)
     return join(temporary, name)
   }
+  const tls = `
+        ssl_certificate ${await file('cert.pem', cert)}; ssl_certificate_key ${await file('key.pem', key)};
+        ssl_protocols TLSv1.3; ssl_conf_command Ciphersuites TLS_AES_256_GCM_SHA384;
+        ${encrypts === 'kernel' ? 'ssl_conf_command Options KTLS;' : ''}`
   const configuration = await file('nginx.conf', `
     daemon off; user root; worker_processes 1; pid ${temporary}/pid; error_log ${temporary}/error.log;
     events { worker_connections 4096; }
@@ -53,10 +60,8 @@ export async function startNginx (root: string, folder: string, temporary: strin
       access_log off; sendfile on; tcp_nopush on; keepalive_requests 1000000; keepalive_timeout 1h;
       ${['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'].map(kind => `${kind}_temp_path ${temporary}/${kind};`).join(' ')}
       server {
-        listen 127.0.0.1:${port} ssl;
-        ssl_certificate ${await file('cert.pem', cert)}; ssl_certificate_key ${await file('key.pem', key)};
-        ssl_protocols TLSv1.3; ssl_conf_command Ciphersuites TLS_AES_256_GCM_SHA384;
-        ${kernelTls ? 'ssl_conf_command Options KTLS;' : ''}
+        listen 127.0.0.1:${port} ${encrypts === 'nobody' ? '' : 'ssl'};
+        ${encrypts === 'nobody' ? '' : tls}
         root ${folder};
         location = /json { default_type application/json; return 200 '${JSON_BODY}'; }
       }

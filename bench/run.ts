@@ -28,13 +28,14 @@ import { WORKLOADS } from './workloads'
 const CONTENDERS = contendersOf('kernel')
 
 const USAGE = `usage: npm run bench -- [options]
+  --plain              HTTP without TLS, on this machine
   --guest              count the instructions of the kernel backend in a guest
   --samples N          of each figure: rounds (7; in a guest 20)
   --contender NAME     ${CONTENDERS.map(({ name }) => name).join('; ')}; may be repeated (all)
   --workload NAME      ${WORKLOADS.map(({ name }) => name).join('; ')}; may be repeated (all)
   --min-size N         the plugin's option minSize (its default)
   --folder FOLDER      where the files are that are served, not for a guest (${tmpdir()})
-  --output FOLDER      write host.md, or of a guest results.md and results.svg
+  --output FOLDER      write host.md, with --plain plain.md, of a guest results.md and results.svg
   --help
 `
 
@@ -57,6 +58,7 @@ function parse (): Choice {
   const { values } = parseArgs({
     options: {
       guest: { type: 'boolean', default: false },
+      plain: { type: 'boolean', default: false },
       samples: { type: 'string' },
       contender: { type: 'string', multiple: true, default: [] },
       workload: { type: 'string', multiple: true, default: [] },
@@ -66,10 +68,11 @@ function parse (): Choice {
       help: { type: 'boolean', default: false }
     }
   })
-  const { guest, output, help } = values
+  const { guest, plain, output, help } = values
+  if (guest && plain) throw new Error('--guest and --plain exclude each other: the guest is for its kernel TLS')
   const samples = Number(values.samples ?? (guest ? 20 : 7))
   if (!Number.isSafeInteger(samples) || samples < 1) throw new Error(`--samples ${values.samples} is not a positive whole number`)
-  const backend = guest ? 'kernel' : backendHere()
+  const backend = guest ? 'kernel' : plain ? 'plain' : backendHere()
   const chosen = (option: string, names: readonly string[], known: ReadonlyArray<{ readonly name: string }>) => {
     for (const name of names) if (!known.some(one => one.name === name)) throw new Error(`--${option} ${name} is not known${guest ? '' : ' here'}`)
     return names.length > 0 ? names : known.map(({ name }) => name)
@@ -137,9 +140,9 @@ const load = () => loadavg()[0]!.toFixed(1)
 /** What the figures of a machine that does other things as well depend on. */
 function circumstances ({ backend, samples, nginx }: Order, loadBefore: string): string {
   const processors = cpus()
-  return `\`npm run bench -- ${process.argv.slice(2).join(' ')}\`:
+  return `\`npm run bench -- ${process.argv.slice(2).map(word => word.includes(' ') ? `"${word}"` : word).join(' ')}\`:
 ${processors.length} × ${processors[0]!.model.trim()}, Linux ${release()}, Node ${process.versions.node}, nginx ${basename(nginx)};
-TLS 1.3 with AES-256-GCM; backend \`${backend}\`; ${samples} rounds, in each of which each server
+${backend === 'plain' ? 'HTTP without TLS' : 'TLS 1.3 with AES-256-GCM'}; backend \`${backend}\`; ${samples} rounds, in each of which each server
 has a sample in turn; load average ${loadBefore} at the start, ${load()} at the end.
 `
 }
@@ -165,7 +168,7 @@ async function main (): Promise<void> {
   process.stdout.write(text)
   if (output === undefined) return
   await mkdir(output, { recursive: true })
-  await writeFile(join(output, guest ? 'results.md' : 'host.md'), text)
+  await writeFile(join(output, guest ? 'results.md' : order.backend === 'plain' ? 'plain.md' : 'host.md'), text)
   if (guest) await writeFile(join(output, 'results.svg'), picture(figures, 'Instructions'))
 }
 

@@ -22,7 +22,7 @@ export interface ServerOptions {
 export type Question = 'watch' | 'watched' | 'offloaded'
 
 async function serve ({ folder, kind, minSize, backend }: ServerOptions): Promise<void> {
-  const app = (kind === 'http' ? Fastify() : Fastify({ https: await certificate() })) as unknown as FastifyInstance
+  const app = (kind === 'http' || backend === 'plain' ? Fastify() : Fastify({ https: await certificate() })) as unknown as FastifyInstance
   if (kind === 'plugin') await app.register(fastifyKtls, { mode: backend === 'kernel' ? 'require' : 'auto', backends: [backend], minSize })
   await app.register(fastifyStatic, { root: folder })
   const body: unknown = JSON.parse(JSON_BODY)

@@ -97,6 +97,11 @@ export interface Binding {
   startCapture (): boolean
   claim (): Session[]
   discard (): void
+  /**
+   * Gives the sending side of a connection without TLS to the backend `plain`, for as long as the transmitter is not
+   * aborted. Nobody else may have anything to write to it meanwhile.
+   */
+  promotePlain (fd: number, onEvent: TransmitListener): Promotion | Refusal
   /** A new descriptor with close-on-exec, or a negative errno. */
   duplicate (fd: number): number
   /** Closes what `duplicate` gave, in libuv's pool. In a worker `fs` would warn of a descriptor that it has not opened. */

@@ -1,7 +1,7 @@
 import { Server as TlsServer } from 'node:tls'
 import type { FastifyInstance, FastifyPluginAsync } from 'fastify'
 import fp from 'fastify-plugin'
-import type { Backend, FastifyKtlsOptions, Support } from '../types/index'
+import type { Backend, FallbackReason, FastifyKtlsOptions, Support } from '../types/index'
 import { Decisions, refuseRequest } from './reply/decisions'
 import { FST_KTLS_ALREADY_REGISTERED, FST_KTLS_UNAVAILABLE } from './errors'
 import { addFallbackHook, addOffloadHooks } from './reply/hooks'
@@ -27,14 +27,19 @@ const plugin: FastifyPluginAsync<FastifyKtlsOptions> = async (fastify, options) 
   if (mode === 'off') return
 
   const backends = support.backends.filter(backend => allowed.includes(backend))
-  announce(fastify, support, backends)
+  announce(fastify, support, backends, secure)
   if (binding === undefined || backends.length === 0) {
     addFallbackHook(fastify, decisions, () => support.reason!)
-  } else if (!secure) {
+  } else if (!secure && !backends.includes('plain')) {
     addFallbackHook(fastify, decisions, request => refuseRequest(request) ?? 'plain-http')
   } else {
-    addOffloadHooks(fastify, { binding, support, backends, counters, decisions, minSize })
+    addOffloadHooks(fastify, { binding, support, backends, tlsRefusal: refuseTls(backends, allowed, support), counters, decisions, minSize })
   }
+}
+
+function refuseTls (backends: readonly Backend[], allowed: readonly Backend[], { reason }: Support): FallbackReason | undefined {
+  if (backends.some(backend => backend !== 'plain')) return undefined
+  return allowed.includes('kernel') ? reason! : 'tls'
 }
 
 /** By what it has decorated, also where another evaluation of this file did. A decorator of the application's is not ours. */
@@ -47,9 +52,11 @@ function isHttp2Only ({ initialConfig: { http2, https } }: FastifyInstance): boo
   return http2 === true && (https === true || (typeof https === 'object' && !https.allowHTTP1))
 }
 
-function announce (fastify: FastifyInstance, support: Support, backends: readonly Backend[]): void {
+function announce (fastify: FastifyInstance, support: Support, backends: readonly Backend[], secure: boolean): void {
   const { reason, kernel } = support
-  if (backends.includes('kernel')) {
+  if (!secure && backends.includes('plain')) {
+    fastify.log.info({ ktls: { backends: ['plain'], kernel } }, 'file replies go by sendfile(2), as this instance has no TLS')
+  } else if (backends.includes('kernel')) {
     fastify.log.info({ ktls: support }, `kernel TLS offload is available on Linux ${kernel}: ${listSupport(support)}`)
   } else if (backends.includes('threads')) {
     const why = support.available ? 'the option "backends" leaves the kernel out' : `kernel TLS is not available: ${explain(support)}`

@@ -6,7 +6,7 @@ export type Settings = Readonly<Required<FastifyKtlsOptions>>
 
 const MODES: readonly Mode[] = ['auto', 'require', 'off']
 
-const BACKENDS: readonly Backend[] = ['kernel', 'threads']
+const BACKENDS: readonly Backend[] = ['kernel', 'threads', 'plain']
 
 export const DEFAULTS: Settings = { mode: 'auto', backends: BACKENDS, minSize: 65536 }
 

@@ -21,6 +21,7 @@
       "openssl/openssl.cc",
       "records/batch_size.cc",
       "records/kernel_records.cc",
+      "records/no_records.cc",
       "records/sealed_records.cc",
       "records/sealer.cc",
       "records/sealing_gate.cc",

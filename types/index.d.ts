@@ -1,6 +1,6 @@
 /// <reference types="node" />
 
-import type { TLSSocket } from 'node:tls'
+import type { Socket } from 'node:net'
 import type { FastifyPluginAsync, FastifyRequest } from 'fastify'
 
 declare module 'fastify' {
@@ -38,10 +38,10 @@ declare namespace fastifyKtls {
      */
     mode?: Mode
     /**
-     * Which backends may take a connection. The kernel is tried first, in whatever
-     * order they are listed. A list that is empty or has another name fails with
+     * Which backends may take a connection: of those with TLS the kernel is tried
+     * first, in whatever order they are listed. A list that is empty or has another name fails with
      * `FST_KTLS_INVALID_OPTION`, as does one without `'kernel'` in mode `'require'`.
-     * @defaultValue `['kernel', 'threads']`
+     * @defaultValue `['kernel', 'threads', 'plain']`
      */
     backends?: readonly Backend[]
     /**
@@ -56,12 +56,13 @@ declare namespace fastifyKtls {
   export type Mode = 'auto' | 'require' | 'off'
 
   /**
-   * Who seals the TLS records of a promoted connection, off the event loop:
+   * Who sends for a promoted connection, off the event loop; with TLS, who seals its records:
    * - `'kernel'`: the kernel (Documentation/networking/tls.rst), which takes files
    *   from the page cache by `sendfile(2)`;
-   * - `'threads'`: threads of this process, by OpenSSL's ciphers.
+   * - `'threads'`: threads of this process, by OpenSSL's ciphers;
+   * - `'plain'`: nobody, as the connection has no TLS: `sendfile(2)` alone.
    */
-  export type Backend = 'kernel' | 'threads'
+  export type Backend = 'kernel' | 'threads' | 'plain'
 
   export type TlsVersion = 'TLSv1.2' | 'TLSv1.3'
 
@@ -90,6 +91,7 @@ declare namespace fastifyKtls {
     | SupportReason
     | 'route-opted-out'
     | 'plain-http'
+    | 'tls'
     | 'http2'
     | 'inject'
     | 'not-captured'
@@ -233,14 +235,16 @@ declare namespace fastifyKtls {
   }
 
   export interface ConnectionMessage {
-    readonly socket: TLSSocket
+    /** A `TLSSocket`, or of the backend `plain` a socket without TLS. */
+    readonly socket: Socket
   }
 
   export interface PromotedMessage extends ConnectionMessage {
     readonly backend: Backend
-    readonly version: TlsVersion
-    /** The cipher suite by its standard name. */
-    readonly cipher: string
+    /** `null` without TLS. */
+    readonly version: TlsVersion | null
+    /** The cipher suite by its standard name; `null` without TLS. */
+    readonly cipher: string | null
   }
 
   export interface FallbackMessage {

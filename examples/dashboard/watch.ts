@@ -89,10 +89,10 @@ export class Watch {
     })
     const promoted = (message: unknown) => {
       const { socket, backend } = message as ChannelMessages['fastify-ktls.connection.promoted']
-      this.#update(socket, { backend })
+      this.#update(socket as TLSSocket, { backend })
     }
     const started = (message: unknown) => {
-      this.#update((message as ChannelMessages['fastify-ktls.transfer.started']).socket, { path: 'file', reason: null })
+      this.#update((message as ChannelMessages['fastify-ktls.transfer.started']).socket as TLSSocket, { path: 'file', reason: null })
     }
     const fallback = (message: unknown) => {
       const { request, path, reason } = message as ChannelMessages['fastify-ktls.reply.fallback']

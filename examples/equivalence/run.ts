@@ -56,7 +56,7 @@ export async function compare ({ https, root }: ExampleOptions, name: string): P
   return transfers.map((transfer, index) => ({ ...transfer, ...replies[index]! })).slice(1)
 }
 
-const BACKENDS: Readonly<Record<Backend, string>> = { kernel: 'kernel', threads: 'sender threads' }
+const BACKENDS: Readonly<Record<Backend, string>> = { kernel: 'kernel', threads: 'sender threads', plain: 'no encryption' }
 
 function wayOf ({ path, backend }: Comparison): string {
   if (path === null) return 'undecided'

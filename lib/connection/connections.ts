@@ -12,19 +12,21 @@ import { BY_NODE } from '../way'
 import type { Way } from '../way'
 import type { Transmit } from './transmit'
 
-/** One TLS connection from its acceptance to its end. */
+/** One connection from its acceptance to its end. */
 export class Connection implements ByteSource {
   /** Usually one; more when other TLS servers of the process accepted in the same tick. */
   sessions: readonly Session[]
-  /** Present once a backend seals what this connection sends. */
+  /** Present once a backend has had this connection. */
   transmit: Transmit | undefined
   /** Why the connection will never be promoted. */
   refusal: FallbackReason | undefined
-  #socket: TLSSocket | undefined
+  #socket: Socket | undefined
   #pipeline: Pipeline | undefined
 
-  constructor (sessions: readonly Session[]) {
+  /** `socket`: of a connection without TLS. */
+  constructor (sessions: readonly Session[], socket: Socket | undefined) {
     this.sessions = sessions
+    this.#socket = socket
   }
 
   /** For the requests that come before the replies to earlier ones are sent. */
@@ -35,7 +37,7 @@ export class Connection implements ByteSource {
 
   /** How a reply goes that Node writes. */
   get way (): Exclude<Way, { path: 'file' }> {
-    return this.transmit === undefined ? BY_NODE : { path: 'write', backend: this.transmit.backend }
+    return this.transmit?.active === true ? { path: 'write', backend: this.transmit.backend } : BY_NODE
   }
 
   secured (socket: TLSSocket): void {
@@ -71,7 +73,7 @@ export class Connection implements ByteSource {
   sent (): Sent {
     const { transmit } = this
     if (transmit === undefined) return { backend: null, node: this.#socket?.bytesWritten ?? 0 }
-    const { backend, fileBytes: file, dataBytes: write, bytesBefore: node } = transmit
+    const { backend, fileBytes: file, dataBytes: write, nodeBytes: node } = transmit
     return { backend, file, write, node }
   }
 }
@@ -80,7 +82,7 @@ function warnOfTrace (): void {
   process.emitWarning('enableTrace() has no effect on a promoted connection; call it in "secureConnection"', { code: 'FST_KTLS_TRACE' })
 }
 
-/** Finds the TLS connections of one Fastify instance, on all the servers it listens with. */
+/** Finds the connections of one Fastify instance, on all the servers it listens with. */
 export class Connections implements Claimant {
   readonly #fastify: FastifyInstance
   readonly #counters: Counters
@@ -91,30 +93,43 @@ export class Connections implements Claimant {
     this.#fastify = fastify
     this.#counters = counters
     this.#follow(fastify.server)
-    const stop = capture(binding, this)
+    const stop = capture(binding, this, fastify.server instanceof TlsServer)
     fastify.addHook('onClose', (_instance, done) => {
       stop()
       done()
     })
   }
 
-  /** The connection below a TLSSocket, if it was captured. */
-  of (socket: TLSSocket): Connection | undefined {
+  /** That of a request's socket; undefined where it has TLS and was not captured. */
+  of (socket: Socket): Connection | undefined {
+    if (!(socket instanceof TLSSocket)) return this.#bySocket.get(socket) ?? this.adoptPlain(socket)
     const tcpSocket = tcpSocketOf(socket)
     return tcpSocket && this.#bySocket.get(tcpSocket)
   }
 
   owns (server: Server): boolean {
     if (this.#servers.has(server)) return true
-    if (!(server instanceof TlsServer) || !this.#listensAt(server.address() as AddressInfo)) return false
+    if (!this.#listensAt(server.address() as AddressInfo)) return false
     this.#follow(server)
     return true
   }
 
   adopt (socket: Socket, sessions: Session[] | undefined): void {
-    const connection = new Connection(sessions ?? [])
+    const connection = new Connection(sessions ?? [], undefined)
     if (sessions === undefined) connection.refuse('trace-enabled')
+    this.#add(socket, connection)
+  }
+
+  /** Also one that the application hands to the server by itself: then with its first request. */
+  adoptPlain (socket: Socket): Connection {
+    const connection = new Connection([], socket)
+    this.#add(socket, connection)
+    return connection
+  }
+
+  #add (socket: Socket, connection: Connection): void {
     this.#bySocket.set(socket, connection)
+    if (socket.closed) return
     this.#counters.opened(connection)
     socket.once('close', () => this.#counters.closed(connection))
   }

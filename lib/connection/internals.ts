@@ -12,9 +12,10 @@ import { isMainThread } from 'node:worker_threads'
 interface InternalSocket {
   /** The TCP socket below a TLSSocket. */
   _parent?: unknown
-  _handle?: { fd?: unknown } | null
+  _handle?: { fd?: unknown, writeQueueSize?: unknown } | null
   /** The server that accepted a socket. */
   server?: unknown
+  _bytesDispatched: number
   _unrefTimer?: () => void
   _onTimeout: () => void
   /** The response that has its turn on the connection. */
@@ -69,6 +70,11 @@ export function descriptorOf (socket: Socket): number | undefined {
   return typeof fd === 'number' && fd >= 0 ? fd : undefined
 }
 
+/** Whether libuv has written all that it was given for the socket, by whomever. */
+export function hasWrittenAll (socket: Socket): boolean {
+  return internal(socket)._handle?.writeQueueSize === 0
+}
+
 /** Restarts the socket's idle timer, as Node does at each read and write. */
 export function refreshIdleTimer (socket: Socket): void {
   internal(socket)._unrefTimer?.()
@@ -101,6 +107,16 @@ export function endWithReply (socket: Socket): boolean {
 /** Whether the client has sent a part of a request, the head at least, and not all. */
 export function isReceivingRequest (socket: Socket): boolean {
   return internal(socket).parser?.incoming?.complete === false
+}
+
+/** Whether the connection ends with the reply that has its turn, or has been told to end. */
+export function endsWithReply (socket: Socket): boolean {
+  return socket.writableEnded || internal(socket)._httpMessage?._last === true
+}
+
+/** Bytes that were given to the socket's handle. */
+export function bytesDispatched (socket: Socket): number {
+  return internal(socket)._bytesDispatched
 }
 
 export function bufferedChunks (socket: Socket): NonNullable<InternalSocket['writableBuffer']> {

@@ -1,11 +1,12 @@
-import type { TLSSocket } from 'node:tls'
+import type { Socket } from 'node:net'
+import { TLSSocket } from 'node:tls'
 import { getSystemErrorName } from 'node:util'
 import type { FastifyBaseLogger } from 'fastify'
 import type { Backend, FallbackReason, Support } from '../../types/index'
-import type { Choice, Failure, Promotion, Refusal, Session } from '../binding'
+import type { Binding, Choice, Failure, Promotion, Refusal, Session, TransmitListener } from '../binding'
 import { publishPromoted, publishRekeyed } from '../observe/channels'
 import type { Connection } from './connections'
-import { descriptorOf } from './internals'
+import { descriptorOf, hasWrittenAll } from './internals'
 import { Warnings, debugs } from '../observe/log'
 import type { Counters } from '../observe/stats'
 import { cipherOf } from '../machine/support'
@@ -24,13 +25,15 @@ type Log = Pick<FastifyBaseLogger, 'debug' | 'warn'>
 
 /** Gives connections to a backend, and tells of it and of what becomes of their keys. */
 export class Promoter implements TransmitOwner {
+  readonly #binding: Binding
   readonly #support: Support
   readonly #backends: readonly Backend[]
   readonly #counters: Counters
   readonly #log: Log
   readonly #warnings: Warnings
 
-  constructor (support: Support, backends: readonly Backend[], counters: Counters, log: Log) {
+  constructor (binding: Binding, support: Support, backends: readonly Backend[], counters: Counters, log: Log) {
+    this.#binding = binding
     this.#support = support
     this.#backends = backends
     this.#counters = counters
@@ -38,13 +41,12 @@ export class Promoter implements TransmitOwner {
     this.#warnings = new Warnings(log)
   }
 
-  /** Calls `done` with why not; without argument once `connection.transmit` is there. */
-  promote (connection: Connection, socket: TLSSocket, done: Done, turn = 0): void {
-    if (connection.transmit !== undefined) return done()
+  /** Calls `done` with why not; without argument once `connection.transmit` is active. */
+  promote (connection: Connection, socket: Socket, done: Done, turn = 0): void {
+    if (connection.transmit?.active === true) return done()
     if (socket.destroyed) return done('connection-closed')
-    const choice = connection.refusal ?? this.#choose(socket)
-    if (typeof choice === 'string') return done(final(connection, choice))
-    const refusal = this.#attempt(connection, socket, choice)
+    if (connection.refusal !== undefined) return done(connection.refusal)
+    const refusal = socket instanceof TLSSocket ? this.#promoteTls(connection, socket) : this.#promotePlain(connection, socket)
     if (refusal === 'not-ready' && turn < MAX_TURNS) {
       setImmediate(() => this.promote(connection, socket, done, turn + 1))
     } else {
@@ -66,48 +68,67 @@ export class Promoter implements TransmitOwner {
     return kernel || threads ? { kernel, rekey, threads } : 'cipher-not-offloadable'
   }
 
-  #attempt (connection: Connection, socket: TLSSocket, choice: Choice): FallbackReason | undefined {
+  #promoteTls (connection: Connection, socket: TLSSocket): FallbackReason | undefined {
+    const choice = this.#choose(socket)
+    if (typeof choice === 'string') return final(connection, choice)
     const fd = descriptorOf(socket)
     const finished = socket.getFinished()
     if (finished === undefined || socket.writableLength > 0) return 'not-ready'
     const session = connection.sessions.find(candidate => candidate.matches(finished))
     if (session === undefined || fd === undefined) return final(connection, 'not-captured')
-    const result = session.promote(fd, choice, (event, number, call) => connection.transmit!.hear(event, number, call))
+    const result = session.promote(fd, choice, tell(connection))
     if ('refusal' in result) {
       this.#report(result)
       // Descriptors may be there again for the next reply.
       const reason = result.refusal as FallbackReason
       return reason === 'not-ready' || reason === 'no-resources' ? reason : final(connection, reason)
     }
-    this.#switch(connection, socket, session, result)
+    this.#switch(connection, socket, result, session)
+    connection.forgetSessions()
+    return undefined
+  }
+
+  /** For one file reply (Transmit.release). */
+  #promotePlain (connection: Connection, socket: Socket): FallbackReason | undefined {
+    const fd = descriptorOf(socket)
+    if (fd === undefined) return final(connection, 'not-captured')
+    if (socket.writableLength > 0 || !hasWrittenAll(socket)) return 'not-ready'
+    const result = this.#binding.promotePlain(fd, tell(connection))
+    if ('refusal' in result) {
+      this.#report(result)
+      return result.refusal as FallbackReason
+    }
+    this.#switch(connection, socket, result)
     return undefined
   }
 
   /** Says once which call fails, and how. */
   #report ({ refusal, ...failure }: Refusal): void {
     if (failure.error === 0) return
-    this.#warnings.once(`fastify-ktls: a connection stays with OpenSSL (${refusal}): ${describe(failure)}`)
+    this.#warnings.once(`fastify-ktls: a connection stays with Node (${refusal}): ${describe(failure)}`)
   }
 
-  #switch (connection: Connection, socket: TLSSocket, session: Session, { transmitter, cause }: Promotion): void {
+  #switch (connection: Connection, socket: Socket, { transmitter, cause }: Promotion, session?: Session): void {
     const { backend } = transmitter
-    connection.transmit = new Transmit(socket, session, transmitter, this)
-    connection.forgetSessions()
+    const first = connection.transmit === undefined
+    connection.transmit ??= Transmit.of(socket) ?? new Transmit(this.#binding, socket, backend, this)
+    connection.transmit.begin(transmitter, session)
+    if (!first) return
     this.#counters.promoted(backend)
     publishPromoted(socket, backend)
     if (cause !== null) this.#warnings.once(`fastify-ktls: a connection goes by sender threads, as the kernel refuses it: ${describe(cause)}`)
     if (debugs(this.#log)) this.#log.debug({ ktls: { backend, ...addressOf(socket) } }, 'fastify-ktls: a connection is promoted')
   }
 
-  keysUpdated (socket: TLSSocket, count: number): void {
+  keysUpdated (socket: Socket, count: number): void {
     this.#counters.keysUpdated(count)
     publishRekeyed(socket)
     if (debugs(this.#log)) this.#log.debug({ ktls: addressOf(socket) }, 'fastify-ktls: a transmit key is changed')
   }
 
-  keyUsedUp (socket: TLSSocket): void {
+  keyUsedUp (socket: Socket): void {
     this.#counters.keyUsedUp()
-    this.#warnings.once(`fastify-ktls: a connection ends because its transmit key is due for a change, which ${socket.getProtocol() === 'TLSv1.2' ? 'TLS 1.2 does not have' : 'this kernel cannot make; Linux 6.14 can, with TLS 1.3'}`)
+    this.#warnings.once(`fastify-ktls: a connection ends because its transmit key is due for a change, which ${(socket as TLSSocket).getProtocol() === 'TLSv1.2' ? 'TLS 1.2 does not have' : 'this kernel cannot make; Linux 6.14 can, with TLS 1.3'}`)
     if (debugs(this.#log)) this.#log.debug({ ktls: addressOf(socket) }, 'fastify-ktls: a transmit key is used up')
   }
 
@@ -121,8 +142,12 @@ function describe ({ call, error }: Failure): string {
 }
 
 /** Which connection a line of the log is about. */
-function addressOf ({ remoteAddress, remotePort }: TLSSocket): object {
+function addressOf ({ remoteAddress, remotePort }: Socket): object {
   return { remoteAddress, remotePort }
+}
+
+function tell (connection: Connection): TransmitListener {
+  return (event, number, call) => connection.transmit!.hear(event, number, call)
 }
 
 function final (connection: Connection, reason: FallbackReason): FallbackReason {

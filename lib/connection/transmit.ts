@@ -1,11 +1,11 @@
 import { AsyncResource } from 'node:async_hooks'
+import type { Socket } from 'node:net'
 import type { Writable } from 'node:stream'
-import type { TLSSocket } from 'node:tls'
 import { getSystemErrorName } from 'node:util'
 import type { Backend } from '../../types/index'
 import type { Binding, Failure, FileRange, Session, TransmitEvent, Transmitter } from '../binding'
 import { FST_KTLS_BYPASSED, FST_KTLS_FILE_TRUNCATED } from '../errors'
-import { bufferedChunks, endWithReply, guardIdleTimer, isReceivingRequest, refreshIdleTimer } from './internals'
+import { bufferedChunks, bytesDispatched, endWithReply, endsWithReply, guardIdleTimer, isReceivingRequest, refreshIdleTimer } from './internals'
 
 type Callback = (error?: Error | null) => void
 type Chunk = { chunk: Uint8Array | string, encoding: BufferEncoding }
@@ -21,21 +21,6 @@ const CONNECTION_ERRORS = new Set(['ECONNRESET', 'EPIPE', 'ETIMEDOUT', 'EHOSTUNR
 /** Empty chunks that stand for a file's bytes on their way through the Writable. */
 const ranges = new WeakMap<Uint8Array, FileRange>()
 
-/**
- * Has the connection's backend send a range of a file, in the order of the promoted
- * socket's writes. Closes the range's descriptor. `callback` is called when the
- * backend has taken all of it, when the socket is destroyed, or with the error:
- * FST_KTLS_FILE_TRUNCATED when the file is shorter, else the system call's.
- */
-export function sendRange (binding: Binding, socket: TLSSocket, range: FileRange, callback: Callback): void {
-  const chunk = Buffer.alloc(0)
-  ranges.set(chunk, range)
-  socket.write(chunk, error => {
-    if (ranges.delete(chunk)) binding.close(range.fd)
-    callback(error)
-  })
-}
-
 /** Whether a failed write failed on this side, for the file's sake or OpenSSL's, and not for the client's. */
 export function isOwnError (error: Error): boolean {
   if (error instanceof FST_KTLS_FILE_TRUNCATED) return true
@@ -46,54 +31,105 @@ export function isOwnError (error: Error): boolean {
 /** Hears what befalls a promoted connection. */
 export interface TransmitOwner {
   /** Its transmit key was changed, so many times. */
-  keysUpdated (socket: TLSSocket, count: number): void
+  keysUpdated (socket: Socket, count: number): void
   /** Its key is due for a change that cannot be made. */
-  keyUsedUp (socket: TLSSocket): void
+  keyUsedUp (socket: Socket): void
   /** Something wrote past its Writable, and it ends with this error. */
   bypassed (error: Error): void
 }
 
-/** Sends what a TLSSocket's Writable hands out through the connection's backend. */
+/**
+ * Sends what a socket's Writable hands out through the connection's backend: with TLS
+ * from the promotion on; without it for a file reply at a time, so that whoever else
+ * has to do with the socket finds it as Node made it.
+ */
 export class Transmit {
-  /** What the connection had sent through OpenSSL. */
-  readonly bytesBefore: number
-  readonly #socket: TLSSocket
-  readonly #session: Session
-  readonly #transmitter: Transmitter
+  readonly backend: Backend
+  /** How the socket wrote, ended and was destroyed before. */
+  readonly former: Former
+  readonly #binding: Binding
+  readonly #socket: Socket
   readonly #owner: TransmitOwner
+  #transmitter: Transmitter | undefined
+  #session: Session | undefined
   /** The Writable waits for one thing at a time. */
   #waiting: Callback | undefined
-  /** What destroyed the socket before. */
-  #destroy!: Writable['_destroy']
+  /** Ranges on their way through the Writable; of these, how many the backend has been given. */
+  #ranges = 0
+  #rangesGiven = 0
   #submitted = 0
   #seenByTimer = 0
+  /** What the transmitters before the present one took. */
+  #taken = { data: 0, file: 0 }
 
-  constructor (socket: TLSSocket, session: Session, transmitter: Transmitter, owner: TransmitOwner) {
-    this.bytesBefore = socket.bytesWritten
-    this.#socket = socket
-    this.#session = session
-    this.#transmitter = transmitter
-    this.#owner = owner
-    this.#takeOver()
+  /** The one that a socket has already, by another Fastify instance to which its requests went. */
+  static of (socket: Socket): Transmit | undefined {
+    return (socket as Partial<TakenOver>)[kTransmit]
   }
 
-  get backend (): Backend {
-    return this.#transmitter.backend
+  constructor (binding: Binding, socket: Socket, backend: Backend, owner: TransmitOwner) {
+    this.backend = backend
+    this.former = takeOver(socket, this)
+    this.#binding = binding
+    this.#socket = socket
+    this.#owner = owner
+    guardIdleTimer(socket, () => this.#progressed())
+  }
+
+  /** From now on the backend sends; `session` is that of a TLS connection. Nothing is on its way. */
+  begin (transmitter: Transmitter, session?: Session): void {
+    this.#transmitter = transmitter
+    this.#session = session
+  }
+
+  /** Whether the backend sends now. */
+  get active (): boolean {
+    return this.#transmitter !== undefined
+  }
+
+  /** Gives a connection without TLS back to Node, unless a file is on its way. */
+  release (): void {
+    if (this.#session !== undefined || this.#transmitter === undefined || this.#ranges > 0) return
+    this.#taken = { data: this.dataBytes, file: this.fileBytes }
+    // Closes it at once: a socket has what it has taken.
+    this.#transmitter.abort()
+    this.#transmitter = undefined
+  }
+
+  /** Bytes that went by Node. */
+  get nodeBytes (): number {
+    return bytesDispatched(this.#socket)
   }
 
   get dataBytes (): number {
-    return this.#transmitter.dataBytes
+    return this.#taken.data + (this.#transmitter?.dataBytes ?? 0)
   }
 
   get fileBytes (): number {
-    return this.#transmitter.fileBytes
+    return this.#taken.file + (this.#transmitter?.fileBytes ?? 0)
+  }
+
+  /**
+   * Has the backend send a range of a file, in the order of the socket's writes. Closes
+   * the range's descriptor. `callback` is called when the backend has taken all of it,
+   * when the socket is destroyed, or with the error: FST_KTLS_FILE_TRUNCATED when the
+   * file is shorter, else the system call's.
+   */
+  sendRange (range: FileRange, callback: Callback): void {
+    const chunk = Buffer.alloc(0)
+    ranges.set(chunk, range)
+    this.#ranges++
+    this.#socket.write(chunk, error => {
+      if (ranges.delete(chunk)) this.#binding.close(range.fd)
+      callback(error)
+    })
   }
 
   /** An event of the transmitter's. */
   hear (event: TransmitEvent, number: number, call: string): void {
     if (event === 'settled') this.#settled(number === 0 ? null : toError({ error: number, call }))
     // In a turn of its own, in which one answer does for all that the client has asked before.
-    else if (event === 'key-due') this.#transmitter.updateKey()
+    else if (event === 'key-due') this.#transmitter!.updateKey()
     else if (event === 'key-updated') this.#owner.keysUpdated(this.#socket, number)
     else if (event === 'key-used-up') this.#keyUsedUp()
     else if (event === 'bypassed') this.#bypassed()
@@ -104,6 +140,10 @@ export class Transmit {
     // A record of the TLS layer's own has failed.
     if (error !== null && this.#waiting === undefined) this.#socket.destroy(error)
     this.#answer(error)
+    this.#ranges -= this.#rangesGiven
+    this.#rangesGiven = 0
+    // What follows a file is Node's again, but for the connection's end, which the queue sees through.
+    if (error === null && !endsWithReply(this.#socket)) this.release()
   }
 
   /**
@@ -122,34 +162,29 @@ export class Transmit {
     this.#socket.destroy(error)
   }
 
-  #takeOver (): void {
-    const socket = this.#socket as PromotedSocket
-    this.#destroy = socket._destroy
-    socket[kTransmit] = this
-    Object.defineProperties(socket, PROMOTED)
-    guardIdleTimer(socket, () => this.#progressed())
-  }
-
   destroy (error: Error | null, callback: Callback): void {
     // Drops what the backend has not taken; what was reported as written still goes out.
-    this.#transmitter.abort()
+    this.#transmitter!.abort()
     // As Node: a write that a destroy cuts off is no error of its own.
     this.#answer(null)
-    this.#destroy.call(this.#socket, error, callback)
+    this.former._destroy.call(this.#socket, error, callback)
   }
 
   send (chunks: readonly Chunk[], callback: Callback): void {
     refreshIdleTimer(this.#socket)
     const parts = joinData(chunks)
     if (parts.length === 0) return callback(null)
-    for (const part of parts) this.#submitted += part.length
-    this.#await(this.#transmitter.send(parts), callback)
+    for (const part of parts) {
+      this.#submitted += part.length
+      if (!(part instanceof Uint8Array)) this.#rangesGiven++
+    }
+    this.#await(this.#transmitter!.send(parts), callback)
   }
 
   /** RFC 8446 6.1: close_notify, then the end of the sending side. */
   end (callback: Callback): void {
-    this.#session.closeNotify()
-    this.#await(this.#transmitter.shutdown(isReceivingRequest(this.#socket)), () => callback())
+    this.#session?.closeNotify()
+    this.#await(this.#transmitter!.shutdown(isReceivingRequest(this.#socket)), () => callback())
   }
 
   #await (outcome: boolean | Failure, callback: Callback): void {
@@ -157,7 +192,7 @@ export class Transmit {
     if (outcome !== false) return callback(toError(outcome))
     // The answer comes from the native part, outside of the caller's context.
     this.#waiting = AsyncResource.bind(callback)
-    this.#transmitter.ref()
+    this.#transmitter!.ref()
   }
 
   /** In a tick of its own, where what a callback throws is an uncaught exception as ever. */
@@ -165,13 +200,13 @@ export class Transmit {
     const waiting = this.#waiting
     if (waiting === undefined) return
     this.#waiting = undefined
-    this.#transmitter.unref()
+    this.#transmitter!.unref()
     process.nextTick(waiting, error)
   }
 
   /** As Node counts: all that was handed on, and what still waits in the Writable. */
   get bytesWritten (): number {
-    let bytes = this.bytesBefore + this.#submitted
+    let bytes = this.nodeBytes + this.#submitted
     for (const { chunk, encoding } of bufferedChunks(this.#socket)) bytes += sizeOf(chunk, encoding)
     return bytes
   }
@@ -187,25 +222,53 @@ export class Transmit {
 
 const kTransmit = Symbol('fastify-ktls.transmit')
 
-type PromotedSocket = TLSSocket & Writable & { [kTransmit]: Transmit }
+type TakenOver = Socket & { [kTransmit]: Transmit }
 
-function method (value: (this: PromotedSocket, ...args: never[]) => void): PropertyDescriptor {
+/** The documented methods that a Writable's implementation consists of. */
+interface Former {
+  readonly _write: Writable['_write']
+  readonly _writev: NonNullable<Writable['_writev']>
+  readonly _final: Writable['_final']
+  readonly _destroy: Writable['_destroy']
+}
+
+function takeOver (socket: Socket, transmit: Transmit): Former {
+  const { _write, _writev, _final, _destroy } = socket
+  Object.assign(socket, { [kTransmit]: transmit })
+  Object.defineProperties(socket, TAKEN_OVER)
+  return { _write, _writev: _writev!, _final, _destroy }
+}
+
+function method (value: (this: TakenOver, ...args: never[]) => void): PropertyDescriptor {
   return { value, configurable: true, writable: true }
 }
 
 /**
- * Overrides the documented methods that a Writable's implementation consists of.
- * The same functions for all: with accessors of its own each socket would be of a
+ * The same functions for all sockets: with accessors of its own each would be of a
  * shape of its own to V8, and all of Node's code that meets sockets slower.
  */
-const PROMOTED: PropertyDescriptorMap = {
+const TAKEN_OVER: PropertyDescriptorMap = {
   _write: method(function (chunk: Uint8Array | string, encoding: BufferEncoding, callback: Callback) {
-    this[kTransmit].send([{ chunk, encoding }], callback)
+    const transmit = this[kTransmit]
+    if (transmit.active) transmit.send([{ chunk, encoding }], callback)
+    else transmit.former._write.call(this, chunk, encoding, callback)
   }),
-  _writev: method(function (chunks: Chunk[], callback: Callback) { this[kTransmit].send(chunks, callback) }),
-  _final: method(function (callback: Callback) { this[kTransmit].end(callback) }),
-  _destroy: method(function (error: Error | null, callback: Callback) { this[kTransmit].destroy(error, callback) }),
-  bytesWritten: { configurable: true, get (this: PromotedSocket) { return this[kTransmit].bytesWritten } }
+  _writev: method(function (chunks: Chunk[], callback: Callback) {
+    const transmit = this[kTransmit]
+    if (transmit.active) transmit.send(chunks, callback)
+    else transmit.former._writev.call(this, chunks, callback)
+  }),
+  _final: method(function (callback: Callback) {
+    const transmit = this[kTransmit]
+    if (transmit.active) transmit.end(callback)
+    else transmit.former._final.call(this, callback)
+  }),
+  _destroy: method(function (error: Error | null, callback: Callback) {
+    const transmit = this[kTransmit]
+    if (transmit.active) transmit.destroy(error, callback)
+    else transmit.former._destroy.call(this, error, callback)
+  }),
+  bytesWritten: { configurable: true, get (this: TakenOver) { return this[kTransmit].bytesWritten } }
 }
 
 /** File ranges as they are, and each run of data between them as one buffer. */

@@ -11,8 +11,8 @@ const CIPHERS: readonly Cipher[] = ['aes-128-gcm', 'aes-256-gcm', 'chacha20-poly
 
 const NONE: readonly Backend[] = Object.freeze([])
 /** What the addon can do by itself. */
-const THREADS: readonly Backend[] = Object.freeze(['threads'])
-const ALL: readonly Backend[] = Object.freeze(['kernel', 'threads'])
+const WITHOUT_KERNEL: readonly Backend[] = Object.freeze(['threads', 'plain'])
+const ALL: readonly Backend[] = Object.freeze(['kernel', 'threads', 'plain'])
 
 export interface Detected {
   readonly support: Support
@@ -38,12 +38,12 @@ function probe (): Detected {
   if (result.error !== 0) {
     const kernel = release()
     const { reason, detail } = explainProbeFailure(result, { kernel, module: detectModule(kernel), container: detectContainer() })
-    return { binding, support: unavailable(reason!, detail!, THREADS) }
+    return { binding, support: unavailable(reason!, detail!, WITHOUT_KERNEL) }
   }
   const versions = { 'TLSv1.2': byCipher(result.tls12), 'TLSv1.3': byCipher(result.tls13) }
   const any = Object.values(versions).some(ciphers => Object.values(ciphers).includes(true))
   if (!any) {
-    return { binding, support: unavailable('kernel-refused', 'the kernel has the module tls but takes none of its ciphers; see whether its crypto modules (gcm, aes) are there', THREADS) }
+    return { binding, support: unavailable('kernel-refused', 'the kernel has the module tls but takes none of its ciphers; see whether its crypto modules (gcm, aes) are there', WITHOUT_KERNEL) }
   }
   return {
     binding,

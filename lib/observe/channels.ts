@@ -1,5 +1,6 @@
 import { channel } from 'node:diagnostics_channel'
-import type { TLSSocket } from 'node:tls'
+import type { Socket } from 'node:net'
+import { TLSSocket } from 'node:tls'
 import type { FastifyRequest } from 'fastify'
 import type { Backend, ChannelMessages, FallbackReason, Path, TlsVersion, TransferMessage } from '../../types/index'
 
@@ -14,17 +15,17 @@ const started = channel('fastify-ktls.transfer.started')
 const finished = channel('fastify-ktls.transfer.finished')
 const aborted = channel('fastify-ktls.transfer.aborted')
 
-export function publishPromoted (socket: TLSSocket, backend: Backend): void {
+export function publishPromoted (socket: Socket, backend: Backend): void {
   if (!promoted.hasSubscribers) return
   promoted.publish({
     socket,
     backend,
-    version: socket.getProtocol() as TlsVersion,
-    cipher: socket.getCipher().standardName
+    version: socket instanceof TLSSocket ? socket.getProtocol() as TlsVersion : null,
+    cipher: socket instanceof TLSSocket ? socket.getCipher().standardName : null
   } satisfies ChannelMessages['fastify-ktls.connection.promoted'])
 }
 
-export function publishRekeyed (socket: TLSSocket): void {
+export function publishRekeyed (socket: Socket): void {
   if (!rekeyed.hasSubscribers) return
   rekeyed.publish({ socket } satisfies ChannelMessages['fastify-ktls.connection.rekeyed'])
 }
@@ -37,19 +38,19 @@ export function publishFallback (request: FastifyRequest, path: Exclude<Path, 'f
 /** The part of a file that a transfer sends, and by whom. */
 type Part = Pick<TransferMessage, 'backend' | 'offset' | 'length'>
 
-export function publishStarted (request: FastifyRequest, socket: TLSSocket, part: Part): void {
+export function publishStarted (request: FastifyRequest, socket: Socket, part: Part): void {
   if (started.hasSubscribers) started.publish(transfer(request, socket, part))
 }
 
-export function publishFinished (request: FastifyRequest, socket: TLSSocket, part: Part): void {
+export function publishFinished (request: FastifyRequest, socket: Socket, part: Part): void {
   if (finished.hasSubscribers) finished.publish(transfer(request, socket, part))
 }
 
-export function publishAborted (request: FastifyRequest, socket: TLSSocket, part: Part, sent: number, error: Error | null): void {
+export function publishAborted (request: FastifyRequest, socket: Socket, part: Part, sent: number, error: Error | null): void {
   if (!aborted.hasSubscribers) return
   aborted.publish({ ...transfer(request, socket, part), sent, error } satisfies ChannelMessages['fastify-ktls.transfer.aborted'])
 }
 
-function transfer (request: FastifyRequest, socket: TLSSocket, { backend, offset, length }: Part): TransferMessage {
+function transfer (request: FastifyRequest, socket: Socket, { backend, offset, length }: Part): TransferMessage {
   return { request, socket, backend, offset, length }
 }

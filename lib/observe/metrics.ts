@@ -23,7 +23,7 @@ interface Definition {
   read (scrape: Scrape): Sample[]
 }
 
-const BACKENDS: readonly Backend[] = ['kernel', 'threads']
+const BACKENDS: readonly Backend[] = ['kernel', 'threads', 'plain']
 
 /** https://prometheus.io/docs/practices/naming/ */
 const DEFINITIONS: readonly Definition[] = [

@@ -70,7 +70,7 @@ export class Counters {
 }
 
 function byBackend (): ByBackend {
-  return { kernel: 0, threads: 0 }
+  return { kernel: 0, threads: 0, plain: 0 }
 }
 
 function byPath (): ByPath {

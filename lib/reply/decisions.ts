@@ -21,8 +21,8 @@ export const OFF: ReplyDecision = Object.freeze({ offloaded: false, ...BY_NODE, 
 /** Keeps for each request by which path its reply goes: `request.ktls`. */
 export class Decisions {
   readonly #counters: Counters
-  /** The last decision on each TLS connection: most are followed by their like. */
-  readonly #last = new WeakMap<TLSSocket, ReplyDecision>()
+  /** The last decision on each connection: most are followed by their like. */
+  readonly #last = new WeakMap<Socket, ReplyDecision>()
 
   constructor (fastify: FastifyInstance, counters: Counters, mode: 'auto' | 'require' | 'off') {
     this.#counters = counters
@@ -45,12 +45,12 @@ export class Decisions {
 
   #decision (request: FastifyRequest, way: Way, reason: FallbackReason | null): ReplyDecision {
     const socket: unknown = request.raw.socket
-    if (!(socket instanceof TLSSocket)) return decision(way, reason, null)
+    if (!(socket instanceof Socket)) return decision(way, reason, null)
     const last = this.#last.get(socket)
     // A connection has one backend, so the path tells it.
     if (last?.path === way.path && last.reason === reason) return last
     // A renegotiation can change the cipher.
-    if (last === undefined) socket.once('secure', () => this.#last.delete(socket))
+    if (last === undefined && socket instanceof TLSSocket) socket.once('secure', () => this.#last.delete(socket))
     const made = decision(way, reason, last ?? protocolOf(socket))
     this.#last.set(socket, made)
     return made
@@ -74,7 +74,8 @@ export class Decisions {
 type Protocol = Pick<ReplyDecision, 'version' | 'cipher'>
 
 /** Asking OpenSSL costs as much as some replies do. */
-function protocolOf (socket: TLSSocket): Protocol {
+function protocolOf (socket: Socket): Protocol | null {
+  if (!(socket instanceof TLSSocket)) return null
   // Both undefined once the socket is destroyed, whatever the types say.
   return { version: socket.getProtocol() ?? null, cipher: socket.getCipher()?.standardName ?? null }
 }
@@ -94,8 +95,7 @@ export function decision ({ path, backend }: Way, reason: FallbackReason | null,
 /** Why no reply to this request can be offloaded, whatever it is. */
 export function refuseRequest ({ raw: { httpVersionMajor, socket } }: FastifyRequest): FallbackReason | undefined {
   if (httpVersionMajor === 2) return 'http2'
-  if ((socket as unknown) instanceof TLSSocket) return undefined
-  return (socket as unknown) instanceof Socket ? 'plain-http' : 'inject'
+  return (socket as unknown) instanceof Socket ? undefined : 'inject'
 }
 
 /** Whether the route's `config: { ktls: false }` keeps its files with Node. Fastify makes an object for each look. */

@@ -1,7 +1,7 @@
 import fs from 'node:fs'
 import type { ServerResponse } from 'node:http'
 import { Readable } from 'node:stream'
-import type { TLSSocket } from 'node:tls'
+import type { Socket } from 'node:net'
 import type { FastifyReply } from 'fastify'
 import type { FallbackReason } from '../../types/index'
 import type { Binding } from '../binding'
@@ -12,7 +12,7 @@ import { fileDescriptorOf, hasTrailers, requestedRange, takeDescriptor } from '.
 import type { Promoter } from '../connection/promotion'
 import { endsAsNodeDoes, rangeWithin, refuseLength, refuseResponse, refuseStream, writesAsNodeDoes } from './routing'
 import type { ByteRange } from './routing'
-import { isOwnError, sendRange } from '../connection/transmit'
+import { isOwnError } from '../connection/transmit'
 import type { Transmit } from '../connection/transmit'
 
 /** What a file reply needs to know of its surroundings. */
@@ -223,17 +223,23 @@ class FileReply {
   }
 
   #promote (range: ByteRange): void {
-    const socket = this.#response.socket as TLSSocket
-    this.#context.promoter.promote(this.#context.connection, socket, refusal => {
-      if (this.#isOver()) return this.#leave()
-      const late = refusal ?? this.#refuseLate() ?? this.#refuseLength(range)
-      if (late !== undefined) this.#fallBack(late)
-      else this.#send(socket, range)
+    const { connection, promoter } = this.#context
+    const socket = this.#response.socket!
+    promoter.promote(connection, socket, refusal => {
+      this.#sendOrNot(socket, range, refusal)
+      connection.transmit?.release()
     })
   }
 
+  #sendOrNot (socket: Socket, range: ByteRange, refusal: FallbackReason | undefined): void {
+    if (this.#isOver()) return this.#leave()
+    const late = refusal ?? this.#refuseLate() ?? this.#refuseLength(range)
+    if (late !== undefined) this.#fallBack(late)
+    else this.#send(socket, range)
+  }
+
   /** Only a head that is made tells what it says: on-headers, for one, changes it when it is. */
-  #send (socket: TLSSocket, range: ByteRange): void {
+  #send (socket: Socket, range: ByteRange): void {
     if (!this.#makeHead(range.length)) return
     const refusal = this.#refuseResponse(true) ?? this.#refuseLength(range)
     if (this.#isOver()) this.#leave()
@@ -253,7 +259,7 @@ class FileReply {
     }
   }
 
-  #sendFile (socket: TLSSocket, range: ByteRange): void {
+  #sendFile (socket: Socket, range: ByteRange): void {
     const fd = this.#takeDescriptor() ?? this.#context.binding.duplicate(fileDescriptorOf(this.#stream)!)
     if (fd < 0) return this.#fallBack('no-resources')
     // Who reads from the stream from now on finds its end.
@@ -268,7 +274,7 @@ class FileReply {
     publishStarted(request, socket, part)
     // Corked by Node until the next tick, so that the queue gets head and file in one go.
     this.#response.write(NOTHING)
-    sendRange(this.#context.binding, socket, { fd, ...range }, error => {
+    transmit.sendRange({ fd, ...range }, error => {
       transfer.end()
       if (transfer.bytes === range.length) publishFinished(request, socket, part)
       else publishAborted(request, socket, part, transfer.bytes, error ?? null)
@@ -276,7 +282,7 @@ class FileReply {
     })
   }
 
-  #sent (socket: TLSSocket, error: Error | null | undefined): void {
+  #sent (socket: Socket, error: Error | null | undefined): void {
     if (error != null) {
       // The Writable destroys the socket. That a client left, Fastify logs itself.
       if (isOwnError(error)) this.#reply.log.warn({ err: error }, 'fastify-ktls: the file could not be sent whole')

@@ -1,5 +1,5 @@
 import { ReadStream } from 'node:fs'
-import type { TLSSocket } from 'node:tls'
+import { TLSSocket } from 'node:tls'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import type { Backend, FallbackReason, Support } from '../../types/index'
 import type { Binding } from '../binding'
@@ -31,30 +31,34 @@ export interface Offload {
   readonly support: Support
   /** Those that are there and allowed. */
   readonly backends: readonly Backend[]
+  /** Why none of them can have a connection with TLS. */
+  readonly tlsRefusal: FallbackReason | undefined
   readonly counters: Counters
   readonly decisions: Decisions
   readonly minSize: number
 }
 
 /** Has file replies sent by a backend wherever they can be. */
-export function addOffloadHooks (fastify: FastifyInstance, { binding, support, backends, counters, decisions, minSize }: Offload): void {
+export function addOffloadHooks (fastify: FastifyInstance, { binding, support, backends, tlsRefusal, counters, decisions, minSize }: Offload): void {
   const connections = new Connections(fastify, binding, counters)
-  const promoter = new Promoter(support, backends, counters, fastify.log)
+  const promoter = new Promoter(binding, support, backends, counters, fastify.log)
+  const plainRefusal = backends.includes('plain') ? undefined : 'plain-http'
 
   const finished = (request: FastifyRequest) => {
     if (decisions.isMade(request)) return
     // Something else than the response consumed the stream; or the reply came past Fastify,
     // by reply.hijack() or reply.raw, so that onSend did not see it.
     const reason = decisions.isOffered(request) ? 'payload-wrapped' : 'hijacked'
-    decisions.decide(request, connections.of(request.raw.socket as TLSSocket)?.way ?? BY_NODE, reason)
+    decisions.decide(request, connections.of(request.raw.socket)?.way ?? BY_NODE, reason)
   }
 
   const route = (request: FastifyRequest, reply: FastifyReply, payload: unknown) => {
     // An error's reply, after a decision on the reply that failed.
     if (decisions.isMade(request)) return
-    const refusal = refuseRequest(request)
+    const { socket } = request.raw
+    const refusal = refuseRequest(request) ?? (socket instanceof TLSSocket ? tlsRefusal : plainRefusal)
     if (refusal !== undefined) return decisions.decide(request, BY_NODE, refusal)
-    const connection = connections.of(request.raw.socket as TLSSocket)
+    const connection = connections.of(socket)
     if (connection === undefined) return decisions.decide(request, BY_NODE, 'not-captured')
     if (hasNoBody(request.method, reply.statusCode)) return decisions.decide(request, connection.way, 'no-body')
     if (!(payload instanceof ReadStream)) return decisions.decide(request, connection.way, 'payload-not-a-file')
@@ -76,7 +80,7 @@ export function addOffloadHooks (fastify: FastifyInstance, { binding, support, b
   fastify.addHook('onRequest', (request, reply, next) => {
     onFinish(request, reply, finished)
     // Most responses have their turn at once.
-    const connection = reply.raw.socket === null ? connections.of(request.raw.socket as TLSSocket) : undefined
+    const connection = reply.raw.socket === null ? connections.of(request.raw.socket) : undefined
     if (connection === undefined) next()
     else connection.pipeline.admit(reply.raw, next)
   })

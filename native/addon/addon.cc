@@ -43,6 +43,13 @@ Napi::Value ClaimSessions(const Napi::CallbackInfo& info) {
 
 void DiscardSessions(const Napi::CallbackInfo&) { Discard(); }
 
+// promotePlain(fd, onEvent)
+Napi::Value PromotePlainConnection(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  const auto events = TransmitEvents::New(GetEnvironment(env), info[1].As<Napi::Function>());
+  return ToObject(env, PromotePlain(info[0].As<Napi::Number>().Int32Value(), events), events);
+}
+
 // duplicate(fd): the new descriptor or a negative errno.
 Napi::Value Duplicate(const Napi::CallbackInfo& info) {
   const int fd = sys.duplicate(info[0].As<Napi::Number>().Int32Value());
@@ -186,6 +193,7 @@ Napi::Object Init(Napi::Env env, Napi::Object exports) {
   exports.Set("startCapture", Napi::Function::New(env, StartCapturing, "startCapture"));
   exports.Set("claim", Napi::Function::New(env, ClaimSessions, "claim"));
   exports.Set("discard", Napi::Function::New(env, DiscardSessions, "discard"));
+  exports.Set("promotePlain", Napi::Function::New(env, PromotePlainConnection, "promotePlain"));
   exports.Set("duplicate", Napi::Function::New(env, Duplicate, "duplicate"));
   exports.Set("close", Napi::Function::New(env, CloseDescriptor, "close"));
   exports.Set("tryToRead", Napi::Function::New(env, TryToRead, "tryToRead"));

@@ -4,7 +4,6 @@
 #include <utility>
 
 #include "addon/transmitter_wrap.h"
-#include "connection/promotion.h"
 
 namespace fastify_ktls {
 
@@ -38,8 +37,7 @@ class SessionWrap : public Napi::ObjectWrap<SessionWrap> {
                                               memcmp(finished, expected.Data(), size) == 0);
   }
 
-  // promote(fd, { kernel, rekey, threads }, onEvent): { transmitter, cause }, or
-  // { refusal, error, call }.
+  // promote(fd, { kernel, rekey, threads }, onEvent)
   Napi::Value Promote(const Napi::CallbackInfo& info) {
     const Napi::Env env = info.Env();
     const auto events = TransmitEvents::New(GetEnvironment(env), info[2].As<Napi::Function>());
@@ -50,16 +48,7 @@ class SessionWrap : public Napi::ObjectWrap<SessionWrap> {
     if (session_->ssl != nullptr)
       promotion = fastify_ktls::Promote(session_.get(), info[0].As<Napi::Number>().Int32Value(),
                                         {is("kernel"), is("rekey"), is("threads")}, events);
-    if (!promotion.queue) {
-      Napi::Object refused = ToObject(env, promotion.cause);
-      refused.Set("refusal", promotion.refusal);
-      return refused;
-    }
-    Napi::Object promoted = Napi::Object::New(env);
-    promoted.Set("transmitter", NewTransmitter(env, promotion.queue, events));
-    promoted.Set("cause", promotion.cause.error == 0 ? env.Null()
-                                                     : Napi::Value(ToObject(env, promotion.cause)));
-    return promoted;
+    return ToObject(env, promotion, events);
   }
 
   // Queues the close_notify, unless OpenSSL has sent one or a fatal alert.

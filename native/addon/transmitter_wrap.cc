@@ -42,8 +42,9 @@ class TransmitterWrap : public Napi::ObjectWrap<TransmitterWrap> {
 
  private:
   Napi::Value GetBackend(const Napi::CallbackInfo& info) {
-    const bool kernel = parts_.queue->records().backend() == Backend::kKernel;
-    return Napi::String::New(info.Env(), kernel ? "kernel" : "threads");
+    static constexpr const char* kNames[] = {"kernel", "threads", "plain"};
+    const auto backend = static_cast<size_t>(parts_.queue->records().backend());
+    return Napi::String::New(info.Env(), kNames[backend]);
   }
   Napi::Value DataBytes(const Napi::CallbackInfo& info) {
     return Number(info, parts_.queue->records().data_bytes());
@@ -111,11 +112,20 @@ class TransmitterWrap : public Napi::ObjectWrap<TransmitterWrap> {
 
 Napi::Function DefineTransmitter(Napi::Env env) { return TransmitterWrap::Define(env); }
 
-Napi::Object NewTransmitter(Napi::Env env, std::shared_ptr<TransmitQueue> queue,
-                            std::shared_ptr<TransmitEvents> events) {
+Napi::Object ToObject(Napi::Env env, const Promotion& promotion,
+                      std::shared_ptr<TransmitEvents> events) {
+  if (!promotion.queue) {
+    Napi::Object refused = ToObject(env, promotion.cause);
+    refused.Set("refusal", promotion.refusal);
+    return refused;
+  }
   const EnvironmentHandle& environment = GetEnvironment(env);
-  TransmitterWrap::Parts parts = {environment, std::move(queue), std::move(events)};
-  return Wrap(env, environment->transmitter_constructor, &parts);
+  TransmitterWrap::Parts parts = {environment, promotion.queue, std::move(events)};
+  Napi::Object promoted = Napi::Object::New(env);
+  promoted.Set("transmitter", Wrap(env, environment->transmitter_constructor, &parts));
+  promoted.Set("cause", promotion.cause.error == 0 ? env.Null()
+                                                   : Napi::Value(ToObject(env, promotion.cause)));
+  return promoted;
 }
 
 }  // namespace fastify_ktls

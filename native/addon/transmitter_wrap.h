@@ -8,14 +8,16 @@
 
 #include "addon/environment.h"
 #include "addon/transmit_events.h"
+#include "connection/promotion.h"
 
 namespace fastify_ktls {
 
 // The constructor, for Environment.
 Napi::Function DefineTransmitter(Napi::Env env);
 
-Napi::Object NewTransmitter(Napi::Env env, std::shared_ptr<TransmitQueue> queue,
-                            std::shared_ptr<TransmitEvents> events);
+// { transmitter, cause }, or of a refusal { refusal, error, call }.
+Napi::Object ToObject(Napi::Env env, const Promotion& promotion,
+                      std::shared_ptr<TransmitEvents> events);
 
 }  // namespace fastify_ktls
 

@@ -5,6 +5,7 @@
 #include "kernel/kernel_tls.h"
 #include "openssl/discarding_bio.h"
 #include "records/kernel_records.h"
+#include "records/no_records.h"
 #include "records/sealed_records.h"
 #include "records/sealing_gate.h"
 #include "transmit/sender.h"
@@ -128,6 +129,18 @@ Promotion Promote(Session* session, int fd, Backends backends,
   session->queue = queue;
   if (session->key_update_owed) queue->UpdateKey();
   promotion.queue = std::move(queue);
+  return promotion;
+}
+
+Promotion PromotePlain(int fd, std::shared_ptr<TransmitListener> listener) {
+  int error = 0;
+  Sender* sender = Sender::Choose(&error);
+  if (sender == nullptr) return Refuse("no-resources", error, "sender thread");
+  UniqueFd own(sys.duplicate(fd));
+  if (!own) return Refuse("no-resources", -errno, "fcntl F_DUPFD_CLOEXEC");
+  Promotion promotion;
+  promotion.queue = std::make_shared<TransmitQueue>(std::make_unique<NoRecords>(std::move(own)),
+                                                    *sender, std::move(listener));
   return promotion;
 }
 

@@ -1,5 +1,5 @@
 // Whether the transmit side of a connection may leave OpenSSL now, for which backend,
-// and the switch.
+// and the switch; and the same without TLS.
 #ifndef FASTIFY_KTLS_CONNECTION_PROMOTION_H_
 #define FASTIFY_KTLS_CONNECTION_PROMOTION_H_
 
@@ -26,6 +26,10 @@ struct Promotion {
 // refusal "not-ready" means that OpenSSL or libuv still has bytes to write.
 Promotion Promote(Session* session, int fd, Backends backends,
                   std::shared_ptr<TransmitListener> listener);
+
+// A connection without TLS, TCP's or a Unix socket. That nobody else has anything to
+// write to it is for the caller to know.
+Promotion PromotePlain(int fd, std::shared_ptr<TransmitListener> listener);
 
 }  // namespace fastify_ktls
 

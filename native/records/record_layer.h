@@ -1,5 +1,6 @@
-// How the bytes of one promoted connection become TLS records in TCP: the interface
-// that the transmit queue knows. One thread at a time, but for the counters.
+// How the bytes of one promoted connection become TLS records in TCP, or without TLS go
+// there as they are: the interface that the transmit queue knows. One thread at a time, but for the
+// counters.
 //
 // What a call has taken goes out in this order and is counted; it may still have to
 // wait for room in TCP. Nothing of it is lost while the connection lives: Flush() and
@@ -29,7 +30,7 @@ inline constexpr size_t kMaxPlaintext = 16384;
 // KeyUpdate, update_not_requested (RFC 8446 4.6.3).
 inline constexpr uint8_t kKeyUpdate[] = {SSL3_MT_KEY_UPDATE, 0, 0, 1, SSL_KEY_UPDATE_NOT_REQUESTED};
 
-enum class Backend { kKernel, kThreads };
+enum class Backend { kKernel, kThreads, kPlain };
 
 // Bytes taken, or a negative errno, and the call that gave it.
 struct Sent {

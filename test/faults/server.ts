@@ -53,7 +53,7 @@ export async function startFaultServer (t: Tap.Test, folder: string, url: string
 
 /** The warning that a connection was refused comes once for each cause. */
 export function isRefusal ({ msg }: Record<string, unknown>): boolean {
-  return String(msg).includes('stays with OpenSSL')
+  return String(msg).includes('stays with Node')
 }
 
 /** The reasons, other than that a reply has no file, that have been counted. */

@@ -266,7 +266,7 @@ t.test('whoever began the response: another instance handles it, or the applicat
   })
   t.equal((await request(origin)).body.toString(), 'nested')
   t.match(await decisions(1), [{ path: 'node', reason: 'hijacked' }])
-  t.match(statsOf(other).fallbacks, { 'plain-http': 1 })
+  t.match(statsOf(other).fallbacks, { 'not-captured': 1 })
   const { body } = await receive(await get(port, '/upgrade', ['Connection: Upgrade', 'Upgrade: websocket']))
   t.equal(body.toString(), 'refused')
   t.match(statsOf(app), { replies: { node: 2 }, fallbacks: { hijacked: 2 } })

@@ -87,7 +87,7 @@ export const ONCE_MORE = {
   sanitizers: {
     kernel: ['connection/transmitter', 'keys/rekey', 'closing/abandoned', 'reply/guards', 'reply/application'],
     threads: ['connection/transmitter', 'closing/process-end', 'faults/calls', 'faults/short-take', 'reply/application']
-  } satisfies Readonly<Record<Backend, readonly string[]>>,
+  } satisfies Readonly<Partial<Record<Backend, readonly string[]>>>,
   /** Besides under AddressSanitizer, which takes less time. */
   addressSanitizer: ['faults/calls'],
   /** On each version of Node, by the stand-in and by the threads: the addon without the library. */

@@ -1,6 +1,7 @@
 import { once } from 'node:events'
-import { connect, createServer } from 'node:net'
+import { connect } from 'node:net'
 import type { AddressInfo, Server } from 'node:net'
+import { createServer } from 'node:tls'
 import t from 'tap'
 import type { Binding } from '../../lib/binding'
 import { capture } from '../../lib/connection/capture'
@@ -32,9 +33,10 @@ t.test('sessions are claimed once, and discarded where nobody owns the server', 
   const [first, second, other] = [createServer(), createServer(), createServer()]
   const claimant = (name: string, own: readonly Server[]) => ({
     owns: (server: Server) => own.includes(server),
-    adopt: () => { calls.push(name) }
+    adopt: () => { calls.push(name) },
+    adoptPlain: () => { calls.push(`${name}, plain`) }
   })
-  const stops = [capture(binding, claimant('first', [first])), capture(binding, claimant('second', [first, second]))]
+  const stops = [capture(binding, claimant('first', [first]), true), capture(binding, claimant('second', [first, second]), true)]
   for (const server of [first, second, other]) await accept(t, server)
   t.strictSame(calls.splice(0), ['claim', 'first', 'claim', 'second', 'discard'])
   stops[0]!()

@@ -22,7 +22,7 @@ t.test('why no reply to a request can be offloaded', async t => {
     ['HTTPS', requestOf(secure), undefined],
     ['HTTP/2', requestOf(secure, 2), 'http2'],
     ['HTTP/2 without TLS', requestOf(tcp, 2), 'http2'],
-    ['HTTP', requestOf(tcp), 'plain-http'],
+    ['HTTP', requestOf(tcp), undefined],
     ['inject()', requestOf(new PassThrough()), 'inject']
   ] as const) t.equal(refuseRequest(request), reason, what)
 })

@@ -4,10 +4,10 @@ import { collectKtlsMetrics } from '../../lib/observe/metrics'
 import type { Backend, FastifyKtls, Stats } from '../../types/index'
 
 const STATS: Stats = {
-  connections: { seen: 9, promoted: { kernel: 8, threads: 80 }, open: 7 },
+  connections: { seen: 9, promoted: { kernel: 8, threads: 80, plain: 800 }, open: 7 },
   keys: { updated: 6, usedUp: 5 },
-  replies: { file: { kernel: 40, threads: 400 }, write: { kernel: 41, threads: 410 }, node: 42 },
-  bytes: { file: { kernel: 5_000_000_000, threads: 30 }, write: { kernel: 31, threads: 310 }, node: 32 },
+  replies: { file: { kernel: 40, threads: 400, plain: 4000 }, write: { kernel: 41, threads: 410, plain: 4100 }, node: 42 },
+  bytes: { file: { kernel: 5_000_000_000, threads: 30, plain: 300 }, write: { kernel: 31, threads: 310, plain: 3100 }, node: 32 },
   fallbacks: { 'too-small': 20, http2: 21 },
   senders: { threads: 2, cpuSeconds: 1.25, waiting: 3 },
   kernel: { open: { software: 1, device: 2 }, promoted: { software: 3, device: 4 }, keys: { updated: 10, failed: 11 } }
@@ -16,21 +16,27 @@ const STATS: Stats = {
 const SAMPLES = [
   'fastify_ktls_available{backend="kernel"} 1',
   'fastify_ktls_available{backend="threads"} 1',
+  'fastify_ktls_available{backend="plain"} 1',
   'fastify_ktls_connections_total 9',
   'fastify_ktls_connections_promoted_total{backend="kernel"} 8',
   'fastify_ktls_connections_promoted_total{backend="threads"} 80',
+  'fastify_ktls_connections_promoted_total{backend="plain"} 800',
   'fastify_ktls_connections_open 7',
   'fastify_ktls_key_updates_total 6',
   'fastify_ktls_keys_used_up_total 5',
   'fastify_ktls_replies_total{path="file",backend="kernel"} 40',
   'fastify_ktls_replies_total{path="file",backend="threads"} 400',
+  'fastify_ktls_replies_total{path="file",backend="plain"} 4000',
   'fastify_ktls_replies_total{path="write",backend="kernel"} 41',
   'fastify_ktls_replies_total{path="write",backend="threads"} 410',
+  'fastify_ktls_replies_total{path="write",backend="plain"} 4100',
   'fastify_ktls_replies_total{path="node",backend="none"} 42',
   'fastify_ktls_bytes_total{path="file",backend="kernel"} 5000000000',
   'fastify_ktls_bytes_total{path="file",backend="threads"} 30',
+  'fastify_ktls_bytes_total{path="file",backend="plain"} 300',
   'fastify_ktls_bytes_total{path="write",backend="kernel"} 31',
   'fastify_ktls_bytes_total{path="write",backend="threads"} 310',
+  'fastify_ktls_bytes_total{path="write",backend="plain"} 3100',
   'fastify_ktls_bytes_total{path="node",backend="none"} 32',
   'fastify_ktls_fallbacks_total{reason="too-small"} 20',
   'fastify_ktls_fallbacks_total{reason="http2"} 21',
@@ -46,7 +52,7 @@ const SAMPLES = [
 ]
 
 /** As much of an instance as the metrics look at; `asked` counts the looks at its counters. */
-function instance (stats: Partial<Stats> = {}, backends: readonly Backend[] = ['kernel', 'threads']) {
+function instance (stats: Partial<Stats> = {}, backends: readonly Backend[] = ['kernel', 'threads', 'plain']) {
   const state = { stats: { ...STATS, ...stats }, asked: 0 }
   const ktls = {
     support: { backends },
@@ -93,9 +99,9 @@ t.test('each scrape shows the counters as they are, of one moment', async t => {
 })
 
 t.test('where kernel TLS is missing, and where the addon is', async t => {
-  const [threads, nothing] = [new Registry(), new Registry()]
-  collectKtlsMetrics(instance({ kernel: null }, ['threads']).fastify, threads)
-  t.strictSame(await scrape(threads), [
+  const [without, nothing] = [new Registry(), new Registry()]
+  collectKtlsMetrics(instance({ kernel: null }, ['threads', 'plain']).fastify, without)
+  t.strictSame(await scrape(without), [
     'fastify_ktls_available{backend="kernel"} 0',
     ...SAMPLES.slice(1).filter(line => !line.includes('_kernel_'))
   ])
@@ -103,7 +109,8 @@ t.test('where kernel TLS is missing, and where the addon is', async t => {
   t.strictSame(await scrape(nothing), [
     'fastify_ktls_available{backend="kernel"} 0',
     'fastify_ktls_available{backend="threads"} 0',
-    ...SAMPLES.slice(2).filter(line => !/_kernel_|_sender_/.test(line))
+    'fastify_ktls_available{backend="plain"} 0',
+    ...SAMPLES.slice(3).filter(line => !/_kernel_|_sender_/.test(line))
   ])
 })
 

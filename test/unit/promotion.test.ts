@@ -1,7 +1,7 @@
-import type { TLSSocket } from 'node:tls'
+import { TLSSocket } from 'node:tls'
 import t from 'tap'
 import type { Backend, FallbackReason, Support } from '../../types/index'
-import type { Choice, Failure, Promotion, Refusal, Session, Transmitter } from '../../lib/binding'
+import type { Binding, Choice, Failure, Promotion, Refusal, Session, Transmitter } from '../../lib/binding'
 import { Connection } from '../../lib/connection/connections'
 import { Promoter } from '../../lib/connection/promotion'
 import { Counters } from '../../lib/observe/stats'
@@ -18,17 +18,18 @@ interface Surroundings {
 
 /** A socket, and a session that answers as told. */
 function connected (answer: (choice: Choice) => Promotion | Refusal, { backends = ['kernel', 'threads'], cipher = CIPHER, version = 'TLSv1.3' }: Surroundings = {}) {
-  const socket = {
+  const properties = {
     _handle: { fd: 0 },
+    _bytesDispatched: 0,
     writableLength: 0,
     destroyed: false,
     localAddress: '127.0.0.1',
     getProtocol: () => version,
     getCipher: () => ({ standardName: cipher }),
     setTimeout: () => {},
-    bytesWritten: 0,
     getFinished: () => Buffer.alloc(12)
   }
+  const socket: typeof properties = Object.create(TLSSocket.prototype, Object.getOwnPropertyDescriptors(properties))
   const asked = { times: 0, forgotten: false, choices: [] as Choice[] }
   const warnings: unknown[] = []
   const session = {
@@ -40,9 +41,9 @@ function connected (answer: (choice: Choice) => Promotion | Refusal, { backends 
       return answer(choice)
     }
   } as unknown as Session
-  const connection = new Connection([session])
+  const connection = new Connection([session], undefined)
   const counters = new Counters()
-  const promoter = new Promoter(support, backends, counters, { debug: () => {}, warn: (message: unknown) => { warnings.push(message) } })
+  const promoter = new Promoter({} as Binding, support, backends, counters, { debug: () => {}, warn: (message: unknown) => { warnings.push(message) } })
   const promote = () => new Promise<FallbackReason | undefined>(resolve => {
     promoter.promote(connection, socket as unknown as TLSSocket, resolve)
   })
@@ -87,7 +88,7 @@ t.test('resources may be there again for the next reply', async t => {
     t.equal(asked.times, reply)
   }
   t.equal(connection.refusal, undefined)
-  t.strictSame(warnings, ['fastify-ktls: a connection stays with OpenSSL (no-resources): fcntl failed with EMFILE'], 'said once')
+  t.strictSame(warnings, ['fastify-ktls: a connection stays with Node (no-resources): fcntl failed with EMFILE'], 'said once')
   t.equal(asked.forgotten, false)
 })
 
@@ -124,7 +125,7 @@ t.test('which backends the session may choose from', async t => {
       t.strictSame(asked.choices, [expected], what)
       const backend = expected.kernel ? 'kernel' : 'threads'
       t.strictSame(connection.way, { path: 'write', backend }, what)
-      t.strictSame(counters.snapshot().connections.promoted, { kernel: 0, threads: 0, [backend]: 1 }, what)
+      t.strictSame(counters.snapshot().connections.promoted, { kernel: 0, threads: 0, plain: 0, [backend]: 1 }, what)
     }
   }
 })

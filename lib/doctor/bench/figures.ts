@@ -1,5 +1,8 @@
 import type { Backend } from '../../../types/index'
 
+/** Both servers speak HTTPS. */
+export type TlsBackend = Exclude<Backend, 'plain'>
+
 /** What one contender did in the time it was measured. */
 export interface Figures {
   /** Of bodies. */
@@ -9,7 +12,7 @@ export interface Figures {
   readonly cpuSeconds: number
   readonly replies: number
   /** Of these by path 'file', by who sealed them. */
-  readonly offloaded: Readonly<Record<Backend, number>>
+  readonly offloaded: Readonly<Record<TlsBackend, number>>
 }
 
 export interface Comparison {

@@ -1,4 +1,4 @@
-import type { Backend } from '../../../types/index'
+import type { TlsBackend } from './figures'
 import type { Certificate } from './certificate'
 
 /** From the measuring process to a server: what to serve, or a question. */
@@ -20,5 +20,5 @@ export interface Usage {
   readonly cpu: number
   readonly replies: number
   /** Of these by path 'file', by who sealed them. */
-  readonly offloaded: Readonly<Record<Backend, number>>
+  readonly offloaded: Readonly<Record<TlsBackend, number>>
 }
