@@ -35,9 +35,10 @@ export class Connection implements ByteSource {
     return this.#pipeline
   }
 
-  /** How a reply goes that Node writes. */
+  /** How a reply goes that Node writes: without TLS by Node's own means, also where it waits behind a file. */
   get way (): Exclude<Way, { path: 'file' }> {
-    return this.transmit?.active === true ? { path: 'write', backend: this.transmit.backend } : BY_NODE
+    const backend = this.transmit?.backend ?? 'plain'
+    return backend === 'plain' ? BY_NODE : { path: 'write', backend }
   }
 
   secured (socket: TLSSocket): void {

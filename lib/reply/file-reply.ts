@@ -227,6 +227,7 @@ class FileReply {
     const socket = this.#response.socket!
     promoter.promote(connection, socket, refusal => {
       this.#sendOrNot(socket, range, refusal)
+      // Of a file that does not go after all.
       connection.transmit?.release()
     })
   }

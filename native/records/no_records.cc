@@ -4,22 +4,35 @@
 
 namespace fastify_ktls {
 
-NoRecords::NoRecords(UniqueFd socket) : RecordLayer(std::move(socket)) {
 #ifdef FASTIFY_KTLS_TESTS
-  bytes_before_ = BytesInTcp(socket_.fd());
-#endif
+
+NoRecords::NoRecords(UniqueFd socket)
+    : RecordLayer(std::move(socket)), bytes_before_(BytesInTcp(socket_.fd())) {}
+
+bool NoRecords::IsInTcp(uint64_t) {
+  const int64_t in_tcp = BytesInTcp(socket_.fd());
+  balance_ = kUnknown;
+  // More may be Node's already, whose the connection is again.
+  if (in_tcp >= 0 && bytes_before_ >= 0)
+    balance_ = in_tcp - bytes_before_ >= static_cast<int64_t>(data_bytes() + file_bytes()) ? kExact
+                                                                                           : kLess;
+  return true;
 }
 
 void NoRecords::Close() {
-#ifdef FASTIFY_KTLS_TESTS
-  const int64_t in_tcp = BytesInTcp(socket_.fd());
-  const auto got = static_cast<uint64_t>(in_tcp - bytes_before_);
-  const uint64_t taken = data_bytes() + file_bytes();
-  // More may be Node's already, whose the connection is again.
-  CountClosed(in_tcp < 0 || bytes_before_ < 0 ? kUnknown : got >= taken ? kExact : kLess);
-#endif
+  CountClosed(balance_);
   socket_.Close();
 }
+
+#else
+
+NoRecords::NoRecords(UniqueFd socket) : RecordLayer(std::move(socket)) {}
+
+bool NoRecords::IsInTcp(uint64_t) { return true; }
+
+void NoRecords::Close() { socket_.Close(); }
+
+#endif
 
 Sent NoRecords::Took(ssize_t sent, const char* call, std::atomic<uint64_t>* counter) {
   if (sent == -EAGAIN) socket_.Push();  // what it was told to wait with for more (MSG_MORE)

@@ -3,6 +3,7 @@ import { once } from 'node:events'
 import { join } from 'node:path'
 import t from 'tap'
 import { certificate } from '../certificate'
+import { SECURE } from '../support/backend'
 import { get, receive } from '../support/client'
 import type { Message } from '../support/closing-child'
 import { endingOf, withAndWithout } from '../support/ending'
@@ -75,7 +76,7 @@ for (const forceCloseConnections of [true, false, 'idle'] as const) {
     })
     t.strictSame(tested, {
       idle: { ...ABRUPT, body: 'all' },
-      sending: forceCloseConnections === true ? ABRUPT : { body: 'all', closeNotify: true, fin: true }
+      sending: forceCloseConnections === true ? ABRUPT : { body: 'all', closeNotify: SECURE, fin: true }
     })
     t.strictSame(plain, tested)
   })

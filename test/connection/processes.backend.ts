@@ -11,6 +11,7 @@ import { countPromotions, openDescriptors } from '../support/kernel'
 import { messageOf } from '../support/message'
 import { nodeJson } from '../support/node'
 import { request } from '../support/request'
+import { SCHEME } from '../support/server'
 import { serveFolder } from '../support/static'
 import { until } from '../support/wait'
 import { WORKER_SERVER, startWorker } from '../support/worker'
@@ -39,7 +40,7 @@ t.test("each worker of a cluster has its connections' files sent by the kernel",
   cluster.once('exit', () => died.abort())
   for (let requests = 1; promoted.size < workers.length; requests++) {
     const replied = once(cluster, 'message', { signal: died.signal }) as Promise<[Worker, Served]>
-    t.equal((await request(`https://127.0.0.1:${port}/${file.name}`)).sha256, file.sha256)
+    t.equal((await request(`${SCHEME}://127.0.0.1:${port}/${file.name}`)).sha256, file.sha256)
     const [worker, served] = await replied
     t.match(served.decision, OFFLOADED)
     promoted.set(worker, served.promoted)

@@ -9,11 +9,12 @@ import { buffer } from 'node:stream/consumers'
 import { TLSSocket, createSecureContext } from 'node:tls'
 import t from 'tap'
 import { certificate } from '../certificate'
-import { statsOf } from '../support/backend'
+import { SECURE, statsOf } from '../support/backend'
 import { makeFile, makeFolder, sha256 } from '../support/files'
 import type { TestFile } from '../support/files'
 import { countPromotions } from '../support/kernel'
 import { request } from '../support/request'
+import { SCHEME } from '../support/server'
 import { serveFolder } from '../support/static'
 
 const folder = makeFolder(t)
@@ -33,7 +34,7 @@ t.test('a name with two addresses: both sockets that Fastify opens', async t => 
   const before = countPromotions()
   t.equal(app.addresses().length, 2)
   for (const { address } of addresses) {
-    t.equal((await request(`https://${address}:${port}/${file.name}`)).sha256, file.sha256, address)
+    t.equal((await request(`${SCHEME}://${address}:${port}/${file.name}`)).sha256, file.sha256, address)
     t.match(await decisions(1), [OFFLOADED])
   }
   t.match(statsOf(app).connections, { seen: 2, promoted: 2 })
@@ -81,27 +82,30 @@ t.test('several servers in one process, and other TLS that it begins while it ac
   for (const socket of others) socket.destroy()
 })
 
-t.test('HTTP/2, and HTTP/1.1 on the same server', async t => {
-  const { app, origin, decisions } = await serveFolder(t, folder, {
-    ktls: {},
-    http2: true,
-    setup: app => { app.get('/json', async () => ({})) }
-  })
-  const before = countPromotions()
-  const session = http2.connect(origin, { rejectUnauthorized: false })
-  const overHttp2 = async () => {
-    for (const [path, expected] of [[`/${file.name}`, file.sha256], ['/json', sha256('{}')]] as const) {
-      const body = await buffer(session.request({ ':path': path }).end() as Readable)
-      t.equal(sha256(body), expected)
-      t.match(await decisions(1), [{ path: 'node', reason: 'http2', version: 'TLSv1.3' }])
+// Without TLS there is no such thing.
+if (SECURE) {
+  t.test('HTTP/2, and HTTP/1.1 on the same server', async t => {
+    const { app, origin, decisions } = await serveFolder(t, folder, {
+      ktls: {},
+      http2: true,
+      setup: app => { app.get('/json', async () => ({})) }
+    })
+    const before = countPromotions()
+    const session = http2.connect(origin, { rejectUnauthorized: false })
+    const overHttp2 = async () => {
+      for (const [path, expected] of [[`/${file.name}`, file.sha256], ['/json', sha256('{}')]] as const) {
+        const body = await buffer(session.request({ ':path': path }).end() as Readable)
+        t.equal(sha256(body), expected)
+        t.match(await decisions(1), [{ path: 'node', reason: 'http2', version: 'TLSv1.3' }])
+      }
     }
-  }
-  await overHttp2()
-  t.equal(countPromotions() - before, 0)
-  t.equal((await request(`${origin}/${file.name}`)).sha256, file.sha256)
-  t.match(await decisions(1), [OFFLOADED])
-  await overHttp2()
-  session.close()
-  t.match(statsOf(app).connections, { seen: 2, promoted: 1 })
-  t.equal(countPromotions() - before, 1)
-})
+    await overHttp2()
+    t.equal(countPromotions() - before, 0)
+    t.equal((await request(`${origin}/${file.name}`)).sha256, file.sha256)
+    t.match(await decisions(1), [OFFLOADED])
+    await overHttp2()
+    session.close()
+    t.match(statsOf(app).connections, { seen: 2, promoted: 1 })
+    t.equal(countPromotions() - before, 1)
+  })
+}

@@ -2,6 +2,7 @@ import { createReadStream, statSync } from 'node:fs'
 import type { ReadStream } from 'node:fs'
 import type { Socket } from 'node:net'
 import t from 'tap'
+import { AFTER_FILE } from '../support/backend'
 import { ask, get, readReply, receive } from '../support/client'
 import { curl } from '../support/curl'
 import { makeFile, makeFolder, openCount } from '../support/files'
@@ -106,7 +107,7 @@ t.test('socket.bytesWritten counts what the client gets', async t => {
   const received = receive(client)
   t.match(await decisions(2), [{ path: 'node' }, { path: 'file' }])
   client.tls.write('GET /json HTTP/1.1\r\nHost: localhost\r\n\r\n')
-  t.match(await decisions(1), [{ path: 'write' }])
+  t.match(await decisions(1), [{ path: AFTER_FILE }])
   const written = socket!.bytesWritten
   socket!.end()
   const { head, size } = await received
@@ -143,7 +144,7 @@ t.test('a listener that comes when the file is open still gets all data', async 
   })
   t.equal((await request(origin)).sha256, file.sha256)
   t.equal(seen, file.size)
-  t.match(await decisions(1), [{ path: 'write', reason: 'stream-in-use' }])
+  t.match(await decisions(1), [{ path: AFTER_FILE, reason: 'stream-in-use' }])
 })
 
 t.test('data that somebody takes from a stream before its turn is not left out in silence', async t => {

@@ -9,7 +9,7 @@ import compress from '@fastify/compress'
 import fastifyStatic from '@fastify/static'
 import t from 'tap'
 import { Client } from 'undici'
-import { ONLY, statsOf } from '../support/backend'
+import { AFTER_FILE, ONLY, statsOf } from '../support/backend'
 import { makeFile, makeFolder, sha256 } from '../support/files'
 import { countPromotions } from '../support/kernel'
 import { ktls } from '../support/plugin'
@@ -162,7 +162,7 @@ t.test('hooks that come when the head is written', async t => {
     t.equal(sha256(body), file.sha256, path)
     t.equal(headers['content-length'], reason === null ? String(file.size) : undefined, path)
     t.equal(headers['x-late'], path === '/named' ? 'set' : undefined, path)
-    t.match(await decisions(1), [{ path: reason === null ? 'file' : 'write', reason }], path)
+    t.match(await decisions(1), [{ path: reason === null ? 'file' : AFTER_FILE, reason }], path)
   }
   const failed = await get('/throws')
   t.equal(failed.statusCode, 500)

@@ -9,7 +9,6 @@ import Fastify from 'fastify'
 import type { FastifyInstance } from 'fastify'
 import t from 'tap'
 import { Agent, FormData, fetch } from 'undici'
-import { certificate } from '../certificate'
 import { ONLY, statsOf } from '../support/backend'
 import { makeFile, makeFolder, sha256 } from '../support/files'
 import type { TestFile } from '../support/files'
@@ -17,7 +16,7 @@ import { countPromotions } from '../support/kernel'
 import { ktls } from '../support/plugin'
 import { request } from '../support/request'
 import { visible } from '../support/replies'
-import { servers, startServer } from '../support/server'
+import { SCHEME, servers, startServer, transport } from '../support/server'
 
 interface Neighbour {
   readonly name: string
@@ -117,15 +116,15 @@ t.test('a file after an upload', async t => {
 t.test('the oldest Fastify 5 and @fastify/static for it', async t => {
   const folder = makeFolder(t)
   const file = makeFile(folder, 300_000)
-  const https = await certificate()
+  const tls = await transport()
   for (const [fastify, files] of [['fastify-5.0', 'fastify-static-8'], ['fastify-5.0', '@fastify/static'], ['fastify', 'fastify-static-8']] as const) {
-    const app = (require(fastify) as typeof Fastify)({ https, forceCloseConnections: true }) as unknown as FastifyInstance
+    const app = (require(fastify) as typeof Fastify)({ ...tls, forceCloseConnections: true }) as unknown as FastifyInstance
     servers.push(app)
     await app.register(ktls, ONLY)
     await app.register(require(files) as typeof fastifyStatic, { root: folder })
     await app.listen({ port: 0, host: '127.0.0.1' })
     const promotions = countPromotions()
-    const origin = `https://127.0.0.1:${(app.server.address() as AddressInfo).port}`
+    const origin = `${SCHEME}://127.0.0.1:${(app.server.address() as AddressInfo).port}`
     t.equal((await request(`${origin}/${file.name}`)).sha256, file.sha256, `${fastify}, ${files}`)
     const part = await request(`${origin}/${file.name}`, { headers: { range: 'bytes=200000-' } })
     t.equal(part.status, 206)

@@ -1,7 +1,7 @@
 import { createReadStream } from 'node:fs'
 import type { FastifyInstance } from 'fastify'
 import t from 'tap'
-import { BACKEND, statsOf } from '../support/backend'
+import { AFTER_FILE, BACKEND, statsOf } from '../support/backend'
 import { get, open, readReply, receive, send } from '../support/client'
 import type { RawClient } from '../support/client'
 import { makeFile, makeFolder, openCount, sha256 } from '../support/files'
@@ -48,7 +48,7 @@ t.test('Expect: 100-continue', async t => {
       t.equal(reply.sha256, file.sha256)
       t.match(reply.head, `x-upload: ${sha256(UPLOAD)}`)
       t.equal((await upload('/hash')).body.toString(), sha256(UPLOAD))
-      t.match(await decisions(2), [OFFLOADED, { path: 'write' }])
+      t.match(await decisions(2), [OFFLOADED, { path: AFTER_FILE }])
       t.equal(countPromotions() - before, 1)
 
       sendUploadHead(client, '/hash', 'Expect: something else', 'Connection: close')
@@ -96,7 +96,7 @@ t.test('HTTP/1.0', async t => {
       t.equal(hash, last === '/endless' ? sha256(Buffer.concat([UPLOAD, UPLOAD])) : file.sha256)
       t.ok(clean)
       t.match(await decisions(2), [OFFLOADED, OFFLOADED])
-      t.match(await decisions(1), [last === '/endless' ? { path: 'write', reason: 'hijacked' } : { path: 'file' }])
+      t.match(await decisions(1), [last === '/endless' ? { path: AFTER_FILE, reason: 'hijacked' } : { path: 'file' }])
     })
   }
   t.equal(countPromotions() - before, 3)
@@ -134,7 +134,7 @@ t.test('requests that arrive while a file is being sent', async t => {
   t.match(head, `x-upload: ${sha256(UPLOAD)}`)
   t.equal(hash, file.sha256)
   t.ok(clean)
-  t.match(await decisions(5), [OFFLOADED, { path: 'write' }, { path: 'write' }, OFFLOADED, OFFLOADED])
+  t.match(await decisions(5), [OFFLOADED, { path: AFTER_FILE }, { path: AFTER_FILE }, OFFLOADED, OFFLOADED])
   t.equal(countPromotions() - before, 1)
 })
 

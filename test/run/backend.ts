@@ -4,7 +4,8 @@
  * measure this process (`*.alone`) have then one of their own each: what other tests
  * leave behind, such as a plugin's timer that ticks on, would be theirs. The kernel
  * must have kernel TLS; if not, they fail. With --double the host double stands in for
- * it. With --threads the backend under test are the sender threads, on any kernel.
+ * it. With --threads the backend under test are the sender threads, on any kernel; with
+ * --plain it is HTTP without TLS.
  *
  * --part 1/2 and --part 2/2 run every other file each; --at names a place of run/where,
  * and leaves out what is left out there.
@@ -21,6 +22,7 @@ const { values, positionals } = parseArgs({
   options: {
     double: { type: 'boolean', default: false },
     threads: { type: 'boolean', default: false },
+    plain: { type: 'boolean', default: false },
     part: { type: 'string', default: '1/1' },
     at: { type: 'string', multiple: true, default: [] }
   }
@@ -28,6 +30,7 @@ const { values, positionals } = parseArgs({
 
 // For the processes too that a test starts.
 if (values.threads) process.env.KTLS_TEST_BACKEND = 'threads'
+if (values.plain) process.env.KTLS_TEST_BACKEND = 'plain'
 if (values.double) {
   process.env.KTLS_TEST_DOUBLE = '1'
   require('../double/install')
@@ -38,6 +41,7 @@ function places (): Place[] {
   if (values.double) named.push('double')
   // Both: the threads over the stand-in, which has all but counters.
   else if (values.threads) named.push('threads')
+  if (values.plain) named.push('plain')
   if (values.threads && detect().support.available) named.push('threads-beside-kernel')
   return named
 }
@@ -55,7 +59,7 @@ function partOf (text: string): string[] {
 }
 
 function runAlone (name: string): void {
-  const args = ['--expose-gc', __filename, ...(values.double ? ['--double'] : []), ...(values.threads ? ['--threads'] : []), name]
+  const args = ['--expose-gc', __filename, ...(values.double ? ['--double'] : []), ...(values.threads ? ['--threads'] : []), ...(values.plain ? ['--plain'] : []), name]
   // glibc counts as in use what its threads' caches hold, up to 200 KB each.
   const env = { ...process.env, GLIBC_TUNABLES: 'glibc.malloc.tcache_count=0' }
   t.test(name, t => t.spawn(process.execPath, args, { env }, name))

@@ -11,6 +11,8 @@ export type Place =
   | 'guest'
   /** The stand-in for the kernel (double/), and the sender threads, on the host. */
   | 'double' | 'threads'
+  /** HTTP without TLS, on the host. */
+  | 'plain'
   /** The threads on a machine that has kernel TLS too. */
   | 'threads-beside-kernel'
   /** `npm run test:host`, which is to take less than four minutes. */
@@ -42,6 +44,24 @@ const LEFT_OUT: readonly Row[] = [
     places: ['threads'],
     why: 'what the kernel can do; that it cannot: fallback/ordinary',
     tests: ['observe/support']
+  },
+  {
+    places: ['plain'],
+    why: 'TLS: its versions, ciphers, certificates, clients, records, keys, and what encrypting costs',
+    tests: [
+      'connection/ciphers', 'connection/clients', 'connection/contexts', 'connection/renegotiation', 'connection/resumption',
+      'keys/keys', 'keys/secrets', 'load/senders.alone', 'records/alerts', 'records/nonces', 'records/record-sizes'
+    ]
+  },
+  {
+    places: ['plain'],
+    why: 'what the kernel and the doctor say of kernel TLS',
+    tests: ['observe/counters', 'observe/doctor', 'observe/support']
+  },
+  {
+    places: ['plain'],
+    why: 'the example serves over TLS',
+    tests: ['examples/replies']
   },
   {
     places: ['threads-beside-kernel'],

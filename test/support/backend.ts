@@ -1,10 +1,16 @@
 import type { FastifyInstance } from 'fastify'
 import type { Backend, Path, Stats, Support } from '../../types/index'
 
-const BACKENDS: readonly Backend[] = ['kernel', 'threads']
+const BACKENDS: readonly Backend[] = ['kernel', 'threads', 'plain']
 
 /** The backend under test. Set by run/backend, also for the processes that a test starts. */
 export const BACKEND: Backend = named(process.env.KTLS_TEST_BACKEND ?? 'kernel')
+
+/** Whether the servers of tests have TLS, and their clients. */
+export const SECURE = BACKEND !== 'plain'
+
+/** How a reply goes that Node writes on a connection that has sent a file: without TLS it is Node's again. */
+export const AFTER_FILE: Exclude<Path, 'file'> = SECURE ? 'write' : 'node'
 
 /** Options that allow no other, so that no test passes by another backend than it means. */
 export const ONLY: { readonly backends: readonly Backend[] } = { backends: [BACKEND] }
@@ -46,5 +52,5 @@ function ofBackend (counts: Readonly<Record<Backend, number>>): number {
 
 /** Whether the backend under test can change the key of a connection: only kernels may not (before Linux 6.14). */
 export function canRekey ({ ktls }: { readonly ktls: { readonly support: Pick<Support, 'rekey'> } }): boolean {
-  return BACKEND === 'threads' || ktls.support.rekey
+  return BACKEND !== 'kernel' || ktls.support.rekey
 }

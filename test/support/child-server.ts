@@ -7,7 +7,7 @@ import { closeSync, createReadStream, openSync, writeSync } from 'node:fs'
 import Fastify from 'fastify'
 import { certificate } from '../certificate'
 import { closings } from './accounts'
-import { ONLY, statsOf } from './backend'
+import { ONLY, SECURE, statsOf } from './backend'
 import type { BackendStats } from './backend'
 import { openCount } from './files'
 import { ktls } from './plugin'
@@ -48,7 +48,7 @@ function tellClosings (): void {
 }
 
 async function serve ({ plugin, path }: ChildServer): Promise<void> {
-  const app = Fastify({ https: await certificate() })
+  const app = Fastify(SECURE ? { https: await certificate() } : {} as object)
   if (plugin) await app.register(ktls, ONLY)
   app.get('/file', (_request, reply) => reply.send(createReadStream(path)))
   app.get('/exit', (_request, reply) => {

@@ -4,20 +4,27 @@ import type { Socket } from 'node:net'
 import { Duplex } from 'node:stream'
 import { connect as connectTls } from 'node:tls'
 import type { ConnectionOptions, TLSSocket } from 'node:tls'
+import { SECURE } from './backend'
 import { sha256 } from './files'
 import { RecordWatch } from './records'
 
 export interface RawClient {
+  /** Where the backend under test has no TLS, the TCP connection itself. */
   readonly tls: TLSSocket
   /** The TCP connection below, for a reset. */
   readonly tcp: Socket
   readonly records: RecordWatch
 }
 
-/** A TLS client that reads nothing by itself. `onKeylog` gets the lines of its key log. */
+/** A client that reads nothing by itself, with TLS where the backend under test has it. `onKeylog` gets the lines of its key log. */
 export async function open (port: number, options: ConnectionOptions = {}, onKeylog: (line: Buffer) => void = () => {}): Promise<RawClient> {
   const tcp = connectTcp(port, '127.0.0.1')
   const records = new RecordWatch()
+  if (!SECURE) {
+    tcp.on('error', () => {})
+    await once(tcp, 'connect')
+    return { tls: tcp as TLSSocket, tcp, records }
+  }
   const tls = connectTls({ socket: watched(tcp, records), rejectUnauthorized: false, ...options })
   tls.on('error', () => {})
   tls.on('keylog', onKeylog)
@@ -99,7 +106,7 @@ export async function readReply ({ tls }: RawClient, method = 'GET'): Promise<Re
     }
   }
   const head = (await readTo(bytes => bytes.includes('\r\n\r\n') ? bytes.indexOf('\r\n\r\n') + 4 : -1)).toString('latin1')
-  const length = method === 'HEAD' ? 0 : Number(/^content-length: (\d+)\r$/im.exec(head)?.[1] ?? 0)
+  const length = method === 'HEAD' ? 0 : lengthOf(head)
   const body = length === 0 ? Buffer.alloc(0) : await readTo(() => length)
   return { head, body, sha256: sha256(body) }
 }
@@ -130,12 +137,22 @@ export interface Received {
   readonly body: Buffer
   readonly size: number
   readonly sha256: string
-  /** Whether the connection ended by a close_notify. */
+  /** Whether the connection ended by a close_notify; without TLS by a FIN, and not within the first reply. */
   readonly clean: boolean
 }
 
+/** Whether it has ended by what says that nothing is missing; without TLS that is for the last reply, and its length, to say. */
+export function hasEndedClean ({ tcp, records }: RawClient, last: { readonly head: string, readonly body: Buffer }): boolean {
+  return SECURE ? records.endsWithAlert() : tcp.readableEnded && last.body.length >= lengthOf(last.head)
+}
+
+function lengthOf (head: string): number {
+  return Number(/^content-length: (\d+)\r$/im.exec(head)?.[1] ?? 0)
+}
+
 /** Reads to the end of the connection. */
-export async function receive ({ tls, records }: RawClient): Promise<Received> {
+export async function receive (client: RawClient): Promise<Received> {
+  const { tls } = client
   const chunks: Buffer[] = []
   tls.on('data', chunk => chunks.push(chunk))
   tls.resume()
@@ -143,5 +160,6 @@ export async function receive ({ tls, records }: RawClient): Promise<Received> {
   const bytes = Buffer.concat(chunks)
   const split = bytes.indexOf('\r\n\r\n') + 4
   const body = bytes.subarray(split)
-  return { head: bytes.subarray(0, split).toString('latin1'), body, size: body.length, sha256: sha256(body), clean: records.endsWithAlert() }
+  const head = bytes.subarray(0, split).toString('latin1')
+  return { head, body, size: body.length, sha256: sha256(body), clean: hasEndedClean(client, { head, body }) }
 }

@@ -6,7 +6,7 @@
 import { createReadStream } from 'node:fs'
 import Fastify from 'fastify'
 import { certificate } from '../certificate'
-import { ONLY, statsOf } from './backend'
+import { ONLY, SECURE, statsOf } from './backend'
 import { ktls } from './plugin'
 import { keepBuffersSmall } from './sockets'
 
@@ -19,7 +19,7 @@ function tell (message: Message): void {
 }
 
 async function serve (path: string): Promise<void> {
-  const app = Fastify({ https: await certificate() })
+  const app = Fastify(SECURE ? { https: await certificate() } : {} as object)
   await app.register(ktls, ONLY)
   app.server.on('connection', keepBuffersSmall)
   app.get('/', (_request, reply) => reply.send(createReadStream(path)))

@@ -1,6 +1,7 @@
 import { once } from 'node:events'
 import type { ConnectionOptions } from 'node:tls'
-import { get, requestOf } from './client'
+import { SECURE } from './backend'
+import { get, hasEndedClean, requestOf } from './client'
 
 export interface Conversation {
   /** The bodies of the replies that came whole. */
@@ -9,7 +10,7 @@ export interface Conversation {
   readonly rest: Buffer
   /** Every head that came whole says 200, and every record that came could be opened. */
   readonly ok: boolean
-  /** Whether the connection ended by a close_notify. */
+  /** See Received. */
   readonly clean: boolean
 }
 
@@ -34,7 +35,7 @@ export async function converse (port: number, paths: readonly string[], options:
   })
   if (!client.tls.closed) await once(client.tls, 'close')
   const last = parse(bytes)
-  return { bodies, rest: last?.body ?? Buffer.alloc(0), ok: ok && last?.ok !== false, clean: client.records.endsWithAlert() }
+  return { bodies, rest: last?.body ?? Buffer.alloc(0), ok: ok && last?.ok !== false, clean: hasEndedClean(client, { head: '', body: bytes }) && (SECURE || bytes.length === 0) }
 }
 
 function parse (bytes: Buffer): { ok: boolean, length: number, body: Buffer } | undefined {

@@ -2,10 +2,11 @@ import { spawn } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { once } from 'node:events'
 import { connect as connectTcp } from 'node:net'
+import type { Socket } from 'node:net'
 import { join } from 'node:path'
 import { connect as connectTls } from 'node:tls'
-import type { TLSSocket } from 'node:tls'
 import { certificate } from '../certificate'
+import { SECURE } from './backend'
 import { requestOf } from './client'
 import type { CrowdListening, CrowdServing } from './crowd-child'
 import type { TestFile } from './files'
@@ -40,7 +41,7 @@ export async function serveCrowd (t: Tap.Test, folder: string, descriptors: numb
 }
 
 /** Reads the next reply, whose body is to be of that size; the SHA-256 of the body. */
-export function hashOfReply (tls: TLSSocket, size: number): Promise<string> {
+export function hashOfReply (tls: Socket, size: number): Promise<string> {
   return new Promise((resolve, reject) => {
     const hash = createHash('sha256')
     let head: Buffer | undefined = Buffer.alloc(0)
@@ -66,27 +67,27 @@ export function hashOfReply (tls: TLSSocket, size: number): Promise<string> {
   })
 }
 
-async function download (tls: TLSSocket, { name, size }: TestFile): Promise<string> {
+async function download (tls: Socket, { name, size }: TestFile): Promise<string> {
   tls.write(requestOf(`/${name}`))
   return hashOfReply(tls, size)
 }
 
 /** Clients with small buffers, each of which has downloaded the file. Rejects at a wrong body. */
-export async function connectCrowd (t: Tap.Test, port: number, count: number, file: TestFile): Promise<TLSSocket[]> {
-  const clients: TLSSocket[] = []
+export async function connectCrowd (t: Tap.Test, port: number, count: number, file: TestFile): Promise<Socket[]> {
+  const clients: Socket[] = []
   await Promise.all(Array.from({ length: Math.min(HANDSHAKES, count) }, async (_unused, index) => {
     for (let i = index; i < count; i += HANDSHAKES) clients.push(await connectOne(t, port, file))
   }))
   return clients
 }
 
-async function connectOne (t: Tap.Test, port: number, file: TestFile): Promise<TLSSocket> {
+async function connectOne (t: Tap.Test, port: number, file: TestFile): Promise<Socket> {
   const tcp = connectTcp(port, '127.0.0.1')
   await once(tcp, 'connect')
   keepBuffersSmall(tcp)
-  const tls = connectTls({ socket: tcp, rejectUnauthorized: false })
+  const tls = SECURE ? connectTls({ socket: tcp, rejectUnauthorized: false }) : tcp
   t.teardown(() => { tls.destroy() })
-  await once(tls, 'secureConnect')
+  if (SECURE) await once(tls, 'secureConnect')
   if (await download(tls, file) !== file.sha256) throw new Error('a body is wrong')
   return tls
 }

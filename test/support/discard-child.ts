@@ -6,6 +6,7 @@
 import { once } from 'node:events'
 import { connect as connectTcp } from 'node:net'
 import { connect as connectTls } from 'node:tls'
+import { SECURE } from './backend'
 import { requestOf } from './client'
 import { descriptorOf, discard, duplicate, keepBuffersSmall } from './sockets'
 
@@ -21,8 +22,8 @@ async function run (port: number): Promise<void> {
   await once(tcp, 'connect')
   keepBuffersSmall(tcp)
   const fd = descriptorOf(tcp)
-  const tls = connectTls({ socket: tcp, rejectUnauthorized: false })
-  await once(tls, 'secureConnect')
+  const tls = SECURE ? connectTls({ socket: tcp, rejectUnauthorized: false }) : tcp
+  if (SECURE) await once(tls, 'secureConnect')
   let connection: number
   process.on('message', (message: DiscardMessage) => {
     if (typeof message === 'number') return tell(discard(connection, message))

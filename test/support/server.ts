@@ -7,7 +7,7 @@ import type { FastifyInstance, FastifyReply, FastifyRequest, FastifyServerOption
 import type { FastifyKtlsOptions, ReplyDecision } from '../../types/index'
 import { certificate } from '../certificate'
 import { openAccount } from './accounts'
-import { BACKEND, ONLY } from './backend'
+import { BACKEND, ONLY, SECURE } from './backend'
 import { ktls } from './plugin'
 
 export interface TestServer {
@@ -30,6 +30,7 @@ export type Decision = ReplyDecision & { readonly url: string }
 export interface ServerOptions {
   /** `undefined`: the plugin is not registered at all. Without `backends` it may use the one under test alone. */
   readonly ktls?: FastifyKtlsOptions
+  /** Of no meaning where the backend under test has no TLS. */
   readonly tls?: HttpsOptions
   /** Fastify's own. */
   readonly fastify?: Pick<FastifyServerOptions, 'connectionTimeout' | 'forceCloseConnections' | 'keepAliveTimeout' | 'maxRequestsPerSocket'>
@@ -42,6 +43,14 @@ export interface ServerOptions {
   readonly setup?: (app: FastifyInstance) => void | Promise<void>
   readonly host?: string
 }
+
+/** Fastify's options that make a server with TLS, unless the backend under test has none. */
+export async function transport (): Promise<{ readonly https?: HttpsOptions }> {
+  return SECURE ? { https: await certificate() } : {}
+}
+
+/** What URLs begin with. */
+export const SCHEME = SECURE ? 'https' : 'http'
 
 /** Ends what it started: a test, or a worker that stands for itself. */
 export type Owner = Pick<Tap.Test, 'teardown'>
@@ -69,7 +78,7 @@ export async function listen (t: Owner, app: Listener, { host = '127.0.0.1', lie
   return (app.server.address() as AddressInfo).port
 }
 
-/** A Fastify server over HTTPS on a free port of the loopback interface. */
+/** A Fastify server on a free port of the loopback interface, with TLS unless the backend under test has none. */
 export async function startServer (t: Owner, options: ServerOptions): Promise<TestServer> {
   const finished = new PassThrough({ objectMode: true, highWaterMark: 1e6 })
   const iterator: AsyncIterator<Decision> = finished[Symbol.asyncIterator]()
@@ -90,7 +99,9 @@ export async function startServer (t: Owner, options: ServerOptions): Promise<Te
     },
     ...options.fastify
   }
-  const app = (options.http2 === true
+  const app = (!SECURE
+    ? Fastify({ ...settings, http: options.tls ?? {}, ...options.http2 === true && { http2: true } } as object)
+    : options.http2 === true
     ? Fastify({ ...settings, https: { ...https, allowHTTP1: true }, http2: true })
     : Fastify({ ...settings, https })) as unknown as FastifyInstance
   if (options.ktls !== undefined) {
@@ -111,5 +122,5 @@ export async function startServer (t: Owner, options: ServerOptions): Promise<Te
     }
     return taken
   }
-  return { app, port, origin: `https://127.0.0.1:${port}`, decisions, warnings, log }
+  return { app, port, origin: `${SCHEME}://127.0.0.1:${port}`, decisions, warnings, log }
 }

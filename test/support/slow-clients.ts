@@ -22,10 +22,10 @@ export interface Growth {
 }
 
 /** What a connection may hold that stands still, in bytes; by the threads also sealed bytes for which TCP has no room. */
-const EACH = BACKEND === 'threads' ? 24 << 10 : (16 << 20) / 1000
+const EACH = BACKEND !== 'kernel' ? 24 << 10 : (16 << 20) / 1000
 
 /** With few of them what Node and the threads allocate once counts too. */
-const LEAST = BACKEND === 'threads' ? 4 << 20 : 3 << 20
+const LEAST = BACKEND !== 'kernel' ? 4 << 20 : 3 << 20
 
 /** In bytes. */
 export function boundOf (connections: number): number {

@@ -2,6 +2,7 @@ import { once } from 'node:events'
 import { join } from 'node:path'
 import { Worker } from 'node:worker_threads'
 import { messageOf } from './message'
+import { SCHEME } from './server'
 import type { Listening, Served } from './worker-server'
 
 /** What runs in a cluster's worker or a worker thread. */
@@ -23,7 +24,7 @@ export async function startWorker (folder: string): Promise<WorkerServer> {
   return {
     worker,
     port,
-    origin: `https://127.0.0.1:${port}`,
+    origin: `${SCHEME}://127.0.0.1:${port}`,
     served: () => messageOf<Served>(worker),
     close: async () => {
       worker.postMessage('close')
