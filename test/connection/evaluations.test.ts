@@ -10,12 +10,12 @@ import Fastify from 'fastify'
 import type { FastifyInstance } from 'fastify'
 import t from 'tap'
 import type fastifyKtls from '../../types/index'
-import { certificate } from '../certificate'
 import { ONLY, statsOf } from '../support/backend'
 import { makeFile, makeFolder } from '../support/files'
 import { ROOT } from '../support/node'
 import { ktls } from '../support/plugin'
 import { request } from '../support/request'
+import { transport } from '../support/server'
 
 type Plugin = typeof fastifyKtls
 
@@ -42,7 +42,7 @@ function copyOfPackage (): Plugin {
 }
 
 async function start (t: Tap.Test, plugin: Plugin): Promise<{ app: FastifyInstance, origin: string }> {
-  const app = Fastify({ https: await certificate() })
+  const app = Fastify(await transport() as object)
   await app.register(plugin, ONLY)
   app.get('/', (_request, reply) => reply.send(createReadStream(file.path)))
   t.teardown(() => app.close())

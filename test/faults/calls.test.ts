@@ -7,6 +7,7 @@ import { readFileSync } from 'node:fs'
 import { constants } from 'node:os'
 import type { ConnectionOptions } from 'node:tls'
 import t from 'tap'
+import { SECURE } from '../support/backend'
 import { ask, open, readReply } from '../support/client'
 import { makeFile, makeFolder } from '../support/files'
 import { openDescriptors } from '../support/kernel'
@@ -129,48 +130,51 @@ t.test('why connections were refused has been said, once for each cause', async 
   }
 })
 
-/** What OpenSSL leaves in the queue of errors of the event loop's thread, another connection would take for its own. */
-t.test('a connection beside it, which is by OpenSSL', async t => {
-  const server = await starting
-  for (const { point, version } of ROWS.filter(({ effects }) => effects.includes('refused'))) {
-    arm()
-    const beside = await open(server.port)
-    const answers = async () => {
-      ask(beside, PATHS[JSON_REPLY]!)
-      return (await readReply(beside)).body.equals(BODIES[JSON_REPLY]!)
+// Without TLS there is nothing of OpenSSL's, and the probe is of the kernel's TLS.
+if (SECURE) {
+  /** What OpenSSL leaves in the queue of errors of the event loop's thread, another connection would take for its own. */
+  t.test('a connection beside it, which is by OpenSSL', async t => {
+    const server = await starting
+    for (const { point, version } of ROWS.filter(({ effects }) => effects.includes('refused'))) {
+      arm()
+      const beside = await open(server.port)
+      const answers = async () => {
+        ask(beside, PATHS[JSON_REPLY]!)
+        return (await readReply(beside)).body.equals(BODIES[JSON_REPLY]!)
+      }
+      t.ok(await answers(), `${point}: before`)
+      arm({ point, effect: 'refused', call: 1, times: Infinity })
+      const conversing = converse(server.port, PATHS, optionsOf(version))
+      t.ok(await answers(), `${point}: meanwhile`)
+      t.not(outcomeOf(await conversing), 'wrong')
+      t.ok(await answers(), `${point}: afterwards`)
+      t.ok(fired()[point] > 0)
+      arm()
+      beside.tls.end()
+      await server.idle()
     }
-    t.ok(await answers(), `${point}: before`)
-    arm({ point, effect: 'refused', call: 1, times: Infinity })
-    const conversing = converse(server.port, PATHS, optionsOf(version))
-    t.ok(await answers(), `${point}: meanwhile`)
-    t.not(outcomeOf(await conversing), 'wrong')
-    t.ok(await answers(), `${point}: afterwards`)
-    t.ok(fired()[point] > 0)
-    arm()
-    beside.tls.end()
-    await server.idle()
-  }
-})
+  })
 
-t.test('the probe', async t => {
-  const PER_VERSION = 3
-  const descriptors = openDescriptors().length
-  for (let call = 1; call <= 2 * PER_VERSION; call++) {
-    const errors = (errno: number) => {
-      const all = Array.from({ length: 2 * PER_VERSION }, (_, index) => index === call - 1 ? errno : 0)
-      return { error: 0, call: '', tls12: all.slice(0, PER_VERSION), tls13: all.slice(PER_VERSION) }
+  t.test('the probe', async t => {
+    const PER_VERSION = 3
+    const descriptors = openDescriptors().length
+    for (let call = 1; call <= 2 * PER_VERSION; call++) {
+      const errors = (errno: number) => {
+        const all = Array.from({ length: 2 * PER_VERSION }, (_, index) => index === call - 1 ? errno : 0)
+        return { error: 0, call: '', tls12: all.slice(0, PER_VERSION), tls13: all.slice(PER_VERSION) }
+      }
+      for (const code of ['ENOENT', 'EPERM', 'ENOMEM'] as const) {
+        arm({ point: 'setsockopt TCP_ULP', effect: code, call })
+        t.match(binding.probe(), { error: -constants.errno[code], call: 'setsockopt TCP_ULP' }, `TCP_ULP ${code} at call ${call}`)
+      }
+      for (const code of ['EINVAL', 'ENOENT', 'ENOMEM'] as const) {
+        // With TLS 1.3 each key that is taken is followed by a second one.
+        arm({ point: 'setsockopt TLS_TX', effect: code, call: call <= PER_VERSION ? call : 2 * call - PER_VERSION - 1 })
+        t.match(binding.probe(), errors(constants.errno[code]), `TLS_TX ${code} at call ${call}`)
+      }
+      arm({ point: 'getsockopt TLS_TX', effect: 'EINVAL', call })
+      t.match(binding.probe(), errors(constants.errno.EOPNOTSUPP), `the key cannot be read at call ${call}`)
     }
-    for (const code of ['ENOENT', 'EPERM', 'ENOMEM'] as const) {
-      arm({ point: 'setsockopt TCP_ULP', effect: code, call })
-      t.match(binding.probe(), { error: -constants.errno[code], call: 'setsockopt TCP_ULP' }, `TCP_ULP ${code} at call ${call}`)
-    }
-    for (const code of ['EINVAL', 'ENOENT', 'ENOMEM'] as const) {
-      // With TLS 1.3 each key that is taken is followed by a second one.
-      arm({ point: 'setsockopt TLS_TX', effect: code, call: call <= PER_VERSION ? call : 2 * call - PER_VERSION - 1 })
-      t.match(binding.probe(), errors(constants.errno[code]), `TLS_TX ${code} at call ${call}`)
-    }
-    arm({ point: 'getsockopt TLS_TX', effect: 'EINVAL', call })
-    t.match(binding.probe(), errors(constants.errno.EOPNOTSUPP), `the key cannot be read at call ${call}`)
-  }
-  t.equal(openDescriptors().length, descriptors)
-})
+    t.equal(openDescriptors().length, descriptors)
+  })
+}

@@ -2,7 +2,7 @@
  * Each call of the addon's tables with what it can answer, and what must become of a
  * connection then; by the backend under test.
  */
-import type { FallbackReason } from '../../types/index'
+import type { Backend, FallbackReason } from '../../types/index'
 import { BACKEND } from '../support/backend'
 import type { Account } from './server'
 import type { Effect, Fault, Point } from './injector'
@@ -28,7 +28,7 @@ export interface Row {
 }
 
 /** What takes the bytes of a file to the socket. */
-const SENDS: Point = BACKEND === 'kernel' ? 'sendfile' : 'sendmsg of data'
+const SENDS: Point = BACKEND === 'threads' ? 'sendmsg of data' : 'sendfile'
 
 /** The socket takes no more, twice: the first wait registers it, the second one finds it registered. */
 const BLOCKED: readonly Fault[] = [
@@ -51,9 +51,7 @@ const OF_ANY_BACKEND: readonly Row[] = [
   // A kernel before 4.2 gives fewer bytes.
   { point: 'getsockopt TCP_INFO', effects: ['EACCES', 'EPERM', 'at most 100'], outcome: 'whole' },
   { point: 'getsockopt TCP_INFO', effects: ['gone'], outcome: 'whole', endsDrain: true },
-  { point: 'getsockopt TCP_INFO', effects: ['EACCES', 'at most 100', 'gone'], times: Infinity, outcome: 'whole', fallback: 'not-ready' },
   { point: 'SIOCOUTQ', effects: ['EINVAL', 'EACCES'], outcome: 'whole' },
-  { point: 'SIOCOUTQ', effects: ['EINVAL'], times: Infinity, outcome: 'whole', fallback: 'not-ready' },
   { point: 'poll', effects: ['ENOMEM'], base: COLD, outcome: 'whole' },
   // ENOSPC: user.max_user_watches.
   { point: 'epoll_ctl', effects: ['ENOMEM', 'ENOSPC'], base: BLOCKED, outcome: 'whole' },
@@ -75,7 +73,13 @@ const OF_ANY_BACKEND: readonly Row[] = [
   // A seccomp filter.
   { point: 'statx', effects: ['ENOSYS', 'EPERM'], outcome: 'whole', fallback: 'not-a-regular-file' },
   { point: 'duplicate', effects: ['EMFILE', 'ENOMEM'], outcome: 'whole', fallback: 'no-resources' },
-  { point: 'duplicate', effects: ['EMFILE'], times: Infinity, outcome: 'whole', fallback: 'no-resources' },
+  { point: 'duplicate', effects: ['EMFILE'], times: Infinity, outcome: 'whole', fallback: 'no-resources' }
+]
+
+/** What a promotion asks. */
+const OF_TLS: readonly Row[] = [
+  { point: 'getsockopt TCP_INFO', effects: ['EACCES', 'at most 100', 'gone'], times: Infinity, outcome: 'whole', fallback: 'not-ready' },
+  { point: 'SIOCOUTQ', effects: ['EINVAL'], times: Infinity, outcome: 'whole', fallback: 'not-ready' },
   // OpenSSL is out of memory, or its provider refuses.
   { point: 'EVP_KDF_fetch', effects: ['refused'], outcome: 'whole', fallback: 'key-derivation' },
   { point: 'EVP_KDF_CTX_new', effects: ['refused'], outcome: 'whole', fallback: 'key-derivation' },
@@ -104,7 +108,11 @@ const OF_THE_KERNEL: readonly Row[] = [
   { point: 'sendmsg of a record', effects: ['EAGAIN', 'EINTR'], outcome: 'whole' },
   { point: 'sendmsg of a record', effects: ['EAGAIN', 'EINTR'], times: 3, outcome: 'whole' },
   // As Node: nobody hears that a close_notify was not sent.
-  { point: 'sendmsg of a record', effects: ['EPIPE', 'ECONNRESET', 'ENOMEM', 'EIO'], outcome: 'cut' },
+  { point: 'sendmsg of a record', effects: ['EPIPE', 'ECONNRESET', 'ENOMEM', 'EIO'], outcome: 'cut' }
+]
+
+/** sendfile(2), by the kernel and without TLS. */
+const OF_SENDFILE: readonly Row[] = [
   { point: 'sendfile', effects: ['at most 1', 'half', 'EAGAIN', 'EINTR'], outcome: 'whole' },
   { point: 'sendfile', effects: ['at most 1', 'EAGAIN', 'EINTR'], times: 3, outcome: 'whole' },
   // The socket's errors are the client's affair, the others the file's.
@@ -113,6 +121,14 @@ const OF_THE_KERNEL: readonly Row[] = [
   { point: 'sendfile', effects: ['at most 1', 'half', 'EAGAIN', 'EINTR'], base: COLD, outcome: 'whole' },
   { point: 'sendfile', effects: ['EPIPE'], base: COLD, outcome: 'cut', told: ['clientError'] },
   { point: 'sendfile', effects: ['at most 0', 'EIO'], base: COLD, outcome: 'cut', told: ['log', 'clientError'] }
+]
+
+/** Without TLS. */
+const OF_PLAIN: readonly Row[] = [
+  { point: 'sendmsg of data', effects: ['at most 1', 'half', 'EAGAIN', 'EINTR'], outcome: 'whole' },
+  { point: 'sendmsg of data', effects: ['at most 1', 'EAGAIN', 'EINTR'], times: 3, outcome: 'whole' },
+  { point: 'sendmsg of data', effects: ['EPIPE', 'ECONNRESET', 'ETIMEDOUT', 'ENOMEM', 'EIO'], outcome: 'cut', told: ['clientError'] },
+  { point: 'sendmsg of data', effects: ['EPIPE'], times: Infinity, outcome: 'cut', told: ['clientError'] }
 ]
 
 const OF_THE_THREADS: readonly Row[] = [
@@ -147,4 +163,10 @@ const OF_THE_THREADS: readonly Row[] = [
   { point: 'EVP_CIPHER_CTX_ctrl', effects: ['refused'], base: COLD, outcome: 'cut', told: ['log', 'clientError'] }
 ]
 
-export const ROWS = [...OF_ANY_BACKEND, ...(BACKEND === 'kernel' ? OF_THE_KERNEL : OF_THE_THREADS)]
+const OWN: Readonly<Record<Backend, readonly Row[]>> = {
+  kernel: [...OF_TLS, ...OF_THE_KERNEL, ...OF_SENDFILE],
+  threads: [...OF_TLS, ...OF_THE_THREADS],
+  plain: [...OF_PLAIN, ...OF_SENDFILE]
+}
+
+export const ROWS = [...OF_ANY_BACKEND, ...OWN[BACKEND]]

@@ -1,6 +1,8 @@
 import { once } from 'node:events'
-import { Agent } from 'node:https'
+import http from 'node:http'
+import https from 'node:https'
 import t from 'tap'
+import { SECURE } from '../support/backend'
 import { makeFile, makeFolder } from '../support/files'
 import { request } from '../support/request'
 import { startChild } from '../support/child'
@@ -20,7 +22,7 @@ t.test('a process with few descriptors left, or none', async t => {
     return (await answer)[0]
   }
   /** 'whole', the status of another reply, or that the connection was cut. */
-  const download = (agent: Agent | false = false) => request(`${origin}/file`, { agent })
+  const download = (agent: http.Agent | false = false) => request(`${origin}/file`, { agent })
     .then(({ status, sha256 }) => sha256 === file.sha256 ? 'whole' : status, () => 'cut')
 
   const table = [
@@ -40,7 +42,7 @@ t.test('a process with few descriptors left, or none', async t => {
 
   const SOME = 10
   await leave(SOME)
-  const agent = new Agent({ keepAlive: true, maxSockets: 1 })
+  const agent = new (SECURE ? https : http).Agent({ keepAlive: true, maxSockets: 1 })
   t.equal(await download(agent), 'whole')
   await leave(0, 1)
   t.equal(await download(agent), 500, 'promoted, and none left: the file is missing')

@@ -3,3 +3,6 @@ export const ENVIRONMENT: NodeJS.ProcessEnv = { ...process.env, TAP: '1', TAP_TI
 
 /** With the sender threads as the backend under test. */
 export const BY_THREADS: NodeJS.ProcessEnv = { ...ENVIRONMENT, KTLS_TEST_BACKEND: 'threads' }
+
+/** Over plain HTTP. */
+export const PLAIN: NodeJS.ProcessEnv = { ...ENVIRONMENT, KTLS_TEST_BACKEND: 'plain' }

@@ -81,7 +81,7 @@ const LEFT_OUT: readonly Row[] = [
   {
     places: ['test:host'],
     why: 'they run once more, by the threads and on other versions of Node, what has been run',
-    tests: ['run/node-versions', 'run/threads-double']
+    tests: ['run/node-versions', 'run/other-backends']
   },
   {
     places: ['test:host'],
@@ -102,6 +102,11 @@ export const ONCE_MORE = {
     'closing/process-end', 'connection/evaluations', 'connection/protocols', 'connection/transmitter', 'faults/calls',
     'faults/refusing-socket', 'faults/short-take', 'load/descriptors', 'load/few-descriptors', 'reply/application', 'reply/guards',
     'reply/surface'
+  ],
+  /** Over plain HTTP: what the queue and the library have to do without TLS. */
+  plain: [
+    'closing/process-end', 'connection/evaluations', 'faults/calls', 'faults/refusing-socket', 'load/descriptors',
+    'load/few-descriptors', 'reply/application'
   ],
   /** With the addon built under each sanitizer: the queue, closing, key changes, the process's end, and the library over them. */
   sanitizers: {

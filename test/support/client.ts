@@ -142,7 +142,7 @@ export interface Received {
 }
 
 /** Whether it has ended by what says that nothing is missing; without TLS that is for the last reply, and its length, to say. */
-export function hasEndedClean ({ tcp, records }: RawClient, last: { readonly head: string, readonly body: Buffer }): boolean {
+function hasEndedClean ({ tcp, records }: RawClient, last: { readonly head: string, readonly body: Buffer }): boolean {
   return SECURE ? records.endsWithAlert() : tcp.readableEnded && last.body.length >= lengthOf(last.head)
 }
 

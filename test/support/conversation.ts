@@ -1,7 +1,7 @@
 import { once } from 'node:events'
 import type { ConnectionOptions } from 'node:tls'
 import { SECURE } from './backend'
-import { get, hasEndedClean, requestOf } from './client'
+import { get, requestOf } from './client'
 
 export interface Conversation {
   /** The bodies of the replies that came whole. */
@@ -10,7 +10,7 @@ export interface Conversation {
   readonly rest: Buffer
   /** Every head that came whole says 200, and every record that came could be opened. */
   readonly ok: boolean
-  /** See Received. */
+  /** Whether the connection ended by a close_notify; without TLS by a FIN, and after all replies. */
   readonly clean: boolean
 }
 
@@ -35,7 +35,7 @@ export async function converse (port: number, paths: readonly string[], options:
   })
   if (!client.tls.closed) await once(client.tls, 'close')
   const last = parse(bytes)
-  return { bodies, rest: last?.body ?? Buffer.alloc(0), ok: ok && last?.ok !== false, clean: hasEndedClean(client, { head: '', body: bytes }) && (SECURE || bytes.length === 0) }
+  return { bodies, rest: last?.body ?? Buffer.alloc(0), ok: ok && last?.ok !== false, clean: SECURE ? client.records.endsWithAlert() : client.tcp.readableEnded && bodies.length === paths.length }
 }
 
 function parse (bytes: Buffer): { ok: boolean, length: number, body: Buffer } | undefined {
