@@ -100,10 +100,10 @@ export async function startServer (t: Owner, options: ServerOptions): Promise<Te
     ...options.fastify
   }
   const app = (!SECURE
-    ? Fastify({ ...settings, http: options.tls ?? {}, ...options.http2 === true && { http2: true } } as object)
+    ? Fastify({ ...settings, http: options.tls ?? {} })
     : options.http2 === true
-    ? Fastify({ ...settings, https: { ...https, allowHTTP1: true }, http2: true })
-    : Fastify({ ...settings, https })) as unknown as FastifyInstance
+      ? Fastify({ ...settings, https: { ...https, allowHTTP1: true }, http2: true })
+      : Fastify({ ...settings, https })) as unknown as FastifyInstance
   if (options.ktls !== undefined) {
     await app.register(ktls, { ...ONLY, ...options.ktls })
     app.addHook('onRequest', (request: FastifyRequest, reply: FastifyReply, done: () => void) => {
