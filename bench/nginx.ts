@@ -28,7 +28,7 @@ export function fetchNginx (onProgress: Progress): Promise<string> {
 }
 
 /** nginx cannot tell which port it was given. */
-async function freePort (): Promise<number> {
+export async function freePort (): Promise<number> {
   const server = createServer().listen(0, '127.0.0.1')
   await once(server, 'listening')
   const { port } = server.address() as AddressInfo
@@ -42,29 +42,36 @@ export type NginxTls = 'kernel' | 'OpenSSL' | 'nobody'
 
 /** nginx with one worker, which serves `folder`. */
 export async function startNginx (root: string, folder: string, temporary: string, encrypts: NginxTls): Promise<Running> {
-  await mkdir(temporary)
   const port = await freePort()
   const { key, cert } = await certificate()
-  const file = async (name: string, text: string | Buffer) => {
-    await writeFile(join(temporary, name), text)
-    return join(temporary, name)
-  }
+  await mkdir(temporary)
+  await writeFile(join(temporary, 'cert.pem'), cert)
+  await writeFile(join(temporary, 'key.pem'), key)
   const tls = `
-        ssl_certificate ${await file('cert.pem', cert)}; ssl_certificate_key ${await file('key.pem', key)};
+        ssl_certificate ${temporary}/cert.pem; ssl_certificate_key ${temporary}/key.pem;
         ssl_protocols TLSv1.3; ssl_conf_command Ciphersuites TLS_AES_256_GCM_SHA384;
         ${encrypts === 'kernel' ? 'ssl_conf_command Options KTLS;' : ''}`
-  const configuration = await file('nginx.conf', `
-    daemon off; user root; worker_processes 1; pid ${temporary}/pid; error_log ${temporary}/error.log;
-    events { worker_connections 4096; }
-    http {
-      access_log off; sendfile on; tcp_nopush on; keepalive_requests 1000000; keepalive_timeout 1h;
-      ${['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'].map(kind => `${kind}_temp_path ${temporary}/${kind};`).join(' ')}
+  const running = await runNginx(root, temporary, `
+      sendfile on; tcp_nopush on; keepalive_requests 1000000; keepalive_timeout 1h;
       server {
         listen 127.0.0.1:${port} ${encrypts === 'nobody' ? '' : 'ssl'};
         ${encrypts === 'nobody' ? '' : tls}
         root ${folder};
         location = /json { default_type application/json; return 200 '${JSON_BODY}'; }
-      }
+      }`)
+  return { port, ...running }
+}
+
+/** The unpacked nginx with one worker and this in its block `http`. `temporary` is for what it writes. */
+export async function runNginx (root: string, temporary: string, http: string): Promise<Pick<Running, 'pid' | 'stop'>> {
+  const configuration = join(temporary, 'nginx.conf')
+  await writeFile(configuration, `
+    daemon off; user root; worker_processes 1; pid ${temporary}/pid; error_log ${temporary}/error.log;
+    events { worker_connections 4096; }
+    http {
+      access_log off;
+      ${['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'].map(kind => `${kind}_temp_path ${temporary}/${kind};`).join(' ')}
+      ${http}
     }`)
   const libraries = join(root, 'usr/lib/x86_64-linux-gnu')
   const loader = join(libraries, 'ld-linux-x86-64.so.2')
@@ -72,7 +79,6 @@ export async function startNginx (root: string, folder: string, temporary: strin
   const exited = once(child, 'exit')
   const ended = exited.then(([code]) => { throw new Error(`nginx ended with ${code}`) })
   return {
-    port,
     pid: await Promise.race([workerOf(child.pid!), ended]),
     stop: async () => {
       child.kill()

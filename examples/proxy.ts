@@ -17,9 +17,8 @@ export interface ProxyOptions extends ExampleOptions {
 
 /**
  * An app behind a proxy. What is offloaded is the connection that reaches
- * this process: all of it behind a proxy that passes TCP on, the way from the
- * proxy where that connects over TLS again, and nothing where it speaks plain
- * HTTP to us; there the plugin has no use.
+ * this process: all of it behind a proxy that passes TCP on, and else the way
+ * from the proxy, over TLS or without (nginx/app.ts).
  */
 export async function createApp ({ https, root, trustProxy }: ProxyOptions) {
   const app = fastify({ https, ...(trustProxy !== undefined && { trustProxy }) })

@@ -70,9 +70,8 @@ declare namespace fastifyKtls {
 
   /**
    * The way of a reply's bytes:
-   * - `'file'`: the body from the page cache, read and sealed by the connection's
-   *   backend;
-   * - `'write'`: written by Node, sealed by the connection's backend;
+   * - `'file'`: the body from the page cache, sent by the connection's backend;
+   * - `'write'`: written by Node, sealed by the connection's backend (TLS only);
    * - `'node'`: written by Node; over HTTPS sealed by OpenSSL in the event loop.
    */
   export type Path = 'file' | 'write' | 'node'
@@ -151,7 +150,7 @@ declare namespace fastifyKtls {
     readonly offloaded: boolean
     /** `null` before the decision. */
     readonly path: Path | null
-    /** Who seals the reply's records; `null` before the decision and with path `'node'`. */
+    /** Who sends the reply; `null` before the decision and with path `'node'`. */
     readonly backend: Backend | null
     /** The connection's TLS version; `null` before the decision and without TLS. */
     readonly version: string | null
@@ -163,7 +162,7 @@ declare namespace fastifyKtls {
 
   export interface Stats {
     /**
-     * TLS connections: ever accepted, ever promoted to each backend, open now. Only
+     * Connections: ever accepted, ever promoted to each backend, open now. Only
      * where a backend can be used, like `bytes`: elsewhere connections are left alone.
      */
     readonly connections: { readonly seen: number, readonly promoted: Readonly<Record<Backend, number>>, readonly open: number }
@@ -174,7 +173,7 @@ declare namespace fastifyKtls {
     readonly keys: { readonly updated: number, readonly usedUp: number }
     /** Replies by path and backend. */
     readonly replies: PathCounts
-    /** Bytes of plaintext by path and backend, of the TLS connections seen. */
+    /** Bytes of plaintext by path and backend, of the connections seen; of `plain` a file's head is a write. */
     readonly bytes: PathCounts
     /** Replies that did not go by path `'file'`, by reason. */
     readonly fallbacks: Readonly<Partial<Record<FallbackReason, number>>>
@@ -184,7 +183,7 @@ declare namespace fastifyKtls {
     readonly kernel: KernelCounters | null
   }
 
-  /** By path, and where a backend seals, by backend. */
+  /** By path, and where a backend sends, by backend. */
   export interface PathCounts {
     readonly file: Readonly<Record<Backend, number>>
     readonly write: Readonly<Record<Backend, number>>
@@ -220,7 +219,7 @@ declare namespace fastifyKtls {
    * published synchronously; a subscriber must not end or change what it is shown.
    */
   export interface ChannelMessages {
-    /** A backend seals what a connection sends from now on. */
+    /** A backend seals what a connection sends from now on; without TLS, it has the connection's first file. */
     'fastify-ktls.connection.promoted': PromotedMessage
     /** A connection's transmit key was changed (RFC 8446 4.6.3). */
     'fastify-ktls.connection.rekeyed': ConnectionMessage
