@@ -20,7 +20,7 @@ t.test('the kernel is asked first, in whatever order they are listed', async t =
   const { app, origin, decisions } = await serveFolder(t, folder, { ktls: { backends: BOTH } })
   t.equal((await request(origin + url)).sha256, file.sha256)
   t.match(await decisions(1), [{ path: 'file', backend: 'kernel', offloaded: true, reason: null }])
-  t.strictSame(app.ktls.stats().connections.promoted, { kernel: 1, threads: 0 })
+  t.strictSame(app.ktls.stats().connections.promoted, { kernel: 1, threads: 0, plain: 0 })
 })
 
 t.test('the threads alone do not ask the kernel', async t => {
@@ -30,8 +30,8 @@ t.test('the threads alone do not ask the kernel', async t => {
   t.match(await decisions(1), [{ path: 'file', backend: 'threads', offloaded: true, reason: null }])
   t.strictSame([calls()['setsockopt TCP_ULP'], calls()['setsockopt TLS_TX']], [0, 0])
   const { connections, replies, bytes } = app.ktls.stats()
-  t.strictSame(connections.promoted, { kernel: 0, threads: 1 })
-  t.strictSame(replies, { file: { kernel: 0, threads: 1 }, write: { kernel: 0, threads: 0 }, node: 0 })
+  t.strictSame(connections.promoted, { kernel: 0, threads: 1, plain: 0 })
+  t.strictSame(replies, { file: { kernel: 0, threads: 1, plain: 0 }, write: { kernel: 0, threads: 0, plain: 0 }, node: 0 })
   t.match(bytes, { file: { kernel: 0, threads: file.size }, write: { kernel: 0 } })
 })
 
@@ -60,7 +60,7 @@ t.test('the threads take the place of a kernel that refuses', async t => {
 
     t.equal((await request(origin + url)).sha256, file.sha256)
     t.match(await decisions(1), [{ backend: 'kernel' }], 'the next connection is offered to the kernel again')
-    t.strictSame(app.ktls.stats().connections.promoted, { kernel: 1, threads: 1 })
+    t.strictSame(app.ktls.stats().connections.promoted, { kernel: 1, threads: 1, plain: 0 })
     t.strictSame(app.ktls.stats().fallbacks, { 'payload-not-a-file': 1 })
   }
 })

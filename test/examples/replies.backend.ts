@@ -118,7 +118,7 @@ t.test('cluster', async t => {
   t.equal((await request(`${origin}/${file.name}`, { agent })).sha256, file.sha256)
   const { worker, replies } = JSON.parse((await request(`${origin}/stats`, { agent })).body.toString())
   t.ok(worker >= 1 && worker <= availableParallelism())
-  t.strictSame(replies, { file: { kernel: 0, threads: 0, [BACKEND]: 1 }, write: { kernel: 0, threads: 0 }, node: 0 })
+  t.strictSame(replies, { file: { kernel: 0, threads: 0, plain: 0, [BACKEND]: 1 }, write: { kernel: 0, threads: 0, plain: 0 }, node: 0 })
   agent.destroy()
   child.signal('SIGTERM')
   t.strictSame(await child.end(), { code: 0, errors: '' })

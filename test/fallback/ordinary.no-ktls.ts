@@ -26,7 +26,7 @@ const WARN = 40
 /** What leaves the kernel alone. */
 const KERNEL = { backends: ['kernel'] } as const
 
-const NONE = { kernel: 0, threads: 0 }
+const NONE = { kernel: 0, threads: 0, plain: 0 }
 const NOTHING = { file: NONE, write: NONE, node: 0 }
 
 type Entry = Record<string, unknown> & { readonly level: number, readonly msg: string }
@@ -58,7 +58,7 @@ t.test('what the instance says of the kernel', async t => {
   const { cause, remedy } = explainMissingModule({ module: detectModule(kernel) as MissingModule['module'], container: detectContainer(), kernel })
   t.equal(support.detail, `${cause}; ${remedy}`)
   t.equal(support.rekey, false)
-  t.strictSame(support.backends, ['threads'], 'what the option leaves out is there all the same')
+  t.strictSame(support.backends, ['threads', 'plain'], 'what the option leaves out is there all the same')
   t.notOk(Object.values(support.versions).some(ciphers => Object.values(ciphers).includes(true)))
   t.equal(entries.length, 1, 'one log line')
   t.match(entries[0], { level: WARN, msg: `${support.detail!} (npx fastify-ktls says more)`, ktls: { reason: REASON, kernel: support.kernel } })
@@ -70,7 +70,7 @@ t.test('what the instance says where the threads may take the place of the kerne
     const { app, entries } = await registered(options)
     await app.ready()
     const { support } = app.ktls
-    t.match(support, { available: false, reason: REASON, backends: ['threads'] })
+    t.match(support, { available: false, reason: REASON, backends: ['threads', 'plain'] })
     t.equal(entries.length, 1, 'one log line')
     t.match(entries[0], { level: INFO, msg: `file replies go by sender threads, as kernel TLS is not available: ${support.detail!}`, ktls: { reason: REASON } })
     await app.close()
@@ -98,8 +98,8 @@ t.test('by default the threads send what the kernel would', async t => {
   })
   const { connections, replies, fallbacks, kernel, senders } = app.ktls.stats()
   const files = REPLIES.filter(({ path }) => path === 'file').length
-  t.strictSame(connections.promoted, { kernel: 0, threads: files })
-  t.strictSame(replies, { file: { kernel: 0, threads: files }, write: NONE, node: REPLIES.length - files })
+  t.strictSame(connections.promoted, { ...NONE, threads: files })
+  t.strictSame(replies, { file: { ...NONE, threads: files }, write: NONE, node: REPLIES.length - files })
   t.equal(fallbacks[REASON], undefined)
   t.equal(kernel, null)
   t.ok(senders!.threads > 0 && senders!.cpuSeconds > 0)

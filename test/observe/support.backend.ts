@@ -23,7 +23,7 @@ t.test('what the kernel can do is found and said once', async t => {
     available: true,
     reason: null,
     detail: null,
-    backends: ['kernel', 'threads'],
+    backends: ['kernel', 'threads', 'plain'],
     kernel: release(),
     versions: { 'TLSv1.2': all, 'TLSv1.3': all },
     rekey

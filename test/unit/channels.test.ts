@@ -1,5 +1,6 @@
 import { subscribe, unsubscribe } from 'node:diagnostics_channel'
-import type { TLSSocket } from 'node:tls'
+import { Socket } from 'node:net'
+import { TLSSocket } from 'node:tls'
 import type { FastifyRequest } from 'fastify'
 import t from 'tap'
 import { publishAborted, publishFallback, publishFinished, publishPromoted, publishRekeyed, publishStarted } from '../../lib/observe/channels'
@@ -11,7 +12,11 @@ function untouchable (): never {
 }
 
 const request = {} as FastifyRequest
-const socket = { getProtocol: () => 'TLSv1.3', getCipher: () => ({ standardName: 'TLS_AES_128_GCM_SHA256' }) } as unknown as TLSSocket
+const socket: TLSSocket = Object.create(TLSSocket.prototype, {
+  getProtocol: { value: () => 'TLSv1.3' },
+  getCipher: { value: () => ({ standardName: 'TLS_AES_128_GCM_SHA256' }) }
+})
+const plainSocket = new Socket()
 const part = { backend: 'threads', offset: 1, length: 2 } as const
 const error = new Error('cut')
 
@@ -29,19 +34,23 @@ t.test('unheard, no message is made', async t => {
 t.test('heard, each message is what its type says', async t => {
   const heard = listen(t)
   publishPromoted(socket, 'threads')
+  publishPromoted(plainSocket, 'plain')
   publishRekeyed(socket)
   publishFallback(request, 'write', 'too-small')
   publishStarted(request, socket, part)
   publishFinished(request, socket, part)
   publishAborted(request, socket, part, 1, error)
-  t.strictSame(heard.map(({ event }) => `fastify-ktls.${event}`), CHANNELS)
-  t.strictSame(heard.map(({ message }) => message), [
-    { socket, backend: 'threads', version: 'TLSv1.3', cipher: 'TLS_AES_128_GCM_SHA256' },
-    { socket },
+  t.strictSame([...new Set(heard.map(({ event }) => `fastify-ktls.${event}`))], CHANNELS)
+  const messages = heard.map(({ message }) => message)
+  for (const [index, expected] of [socket, plainSocket].entries()) t.equal(messages[index]!.socket, expected)
+  t.strictSame(messages.map(({ socket, ...message }) => message), [
+    { backend: 'threads', version: 'TLSv1.3', cipher: 'TLS_AES_128_GCM_SHA256' },
+    { backend: 'plain', version: null, cipher: null },
+    {},
     { request, path: 'write', reason: 'too-small' },
-    { request, socket, ...part },
-    { request, socket, ...part },
-    { request, socket, ...part, sent: 1, error }
+    { request, ...part },
+    { request, ...part },
+    { request, ...part, sent: 1, error }
   ])
 })
 

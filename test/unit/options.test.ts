@@ -1,7 +1,7 @@
 import t from 'tap'
 import { parseOptions } from '../../lib/options'
 
-const DEFAULTS = { mode: 'auto', backends: ['kernel', 'threads'], minSize: 65536 }
+const DEFAULTS = { mode: 'auto', backends: ['kernel', 'threads', 'plain'], minSize: 65536 }
 
 t.test('defaults are filled in', async t => {
   t.strictSame(parseOptions({}), DEFAULTS)
@@ -10,7 +10,7 @@ t.test('defaults are filled in', async t => {
 
 t.test('what is accepted', async t => {
   for (const options of [
-    { mode: 'auto', backends: ['kernel', 'threads'], minSize: 65536 },
+    { mode: 'auto', backends: ['kernel', 'threads', 'plain'], minSize: 65536 },
     { mode: 'require', backends: ['kernel'], minSize: 0 },
     { mode: 'off', backends: ['threads'], minSize: 1 },
     { mode: 'auto', backends: ['threads'], minSize: Number.MAX_SAFE_INTEGER }
@@ -33,7 +33,7 @@ t.test('backends have no order and no number', async t => {
 })
 
 const MODES = 'accepted are "auto", "require", "off"'
-const BACKENDS = 'accepted is a list of at least one of "kernel", "threads"'
+const BACKENDS = 'accepted is a list of at least one of "kernel", "threads", "plain"'
 const NAMES = 'accepted are "mode", "backends" and "minSize"'
 const BYTES = 'accepted is a number of bytes, an integer of 0 or more'
 
@@ -46,7 +46,7 @@ for (const { options, message } of [
   { options: { mode: ['auto'] }, message: `option "mode" is [ 'auto' ]; ${MODES}` },
   { options: { mode: { a: 1 } }, message: `option "mode" is { a: 1 }; ${MODES}` },
   { options: { backends: [] }, message: `option "backends" is []; ${BACKENDS}` },
-  { options: { backends: ['plain'] }, message: `option "backends" is [ 'plain' ]; ${BACKENDS}` },
+  { options: { backends: ['sendfile'] }, message: `option "backends" is [ 'sendfile' ]; ${BACKENDS}` },
   { options: { backends: ['kernel', 'Threads'] }, message: `option "backends" is [ 'kernel', 'Threads' ]; ${BACKENDS}` },
   { options: { backends: [['kernel']] }, message: `option "backends" is [ [Array] ]; ${BACKENDS}` },
   { options: { backends: new Array(1) }, message: `option "backends" is [ <1 empty item> ]; ${BACKENDS}` },

@@ -5,7 +5,7 @@ import { BY_NODE } from '../../lib/way'
 import type { Backend } from '../../types/index'
 
 const source = (backend: Backend, file: number, write: number, node: number): ByteSource => ({ sent: () => ({ backend, file, write, node }) })
-const NONE = { kernel: 0, threads: 0 }
+const NONE = { kernel: 0, threads: 0, plain: 0 }
 
 t.test('all counters start at 0', async t => {
   t.strictSame(new Counters().snapshot(), {
@@ -26,21 +26,21 @@ t.test('replies by path and backend, and fallbacks by reason', async t => {
   counters.replied(BY_NODE, 'too-small')
   counters.replied(BY_NODE, 'http2')
   const { replies, fallbacks } = counters.snapshot()
-  t.strictSame(replies, { file: { kernel: 2, threads: 1 }, write: { kernel: 0, threads: 1 }, node: 2 })
+  t.strictSame(replies, { file: { ...NONE, kernel: 2, threads: 1 }, write: { ...NONE, threads: 1 }, node: 2 })
   t.strictSame(fallbacks, { 'too-small': 2, http2: 1 })
 })
 
 t.test('connections, and the bytes of open and closed ones', async t => {
   const counters = new Counters()
   const [one, other] = [source('kernel', 1, 20, 300), source('threads', 4000, 50000, 600000)]
-  const all = { file: { kernel: 1, threads: 4000 }, write: { kernel: 20, threads: 50000 }, node: 600300 }
+  const all = { file: { ...NONE, kernel: 1, threads: 4000 }, write: { ...NONE, kernel: 20, threads: 50000 }, node: 600300 }
   counters.opened(one)
   counters.opened(other)
   counters.promoted('kernel')
-  t.strictSame(counters.snapshot().connections, { seen: 2, promoted: { kernel: 1, threads: 0 }, open: 2 })
+  t.strictSame(counters.snapshot().connections, { seen: 2, promoted: { kernel: 1, threads: 0, plain: 0 }, open: 2 })
   t.strictSame(counters.snapshot().bytes, all)
   counters.closed(one)
-  t.strictSame(counters.snapshot().connections, { seen: 2, promoted: { kernel: 1, threads: 0 }, open: 1 })
+  t.strictSame(counters.snapshot().connections, { seen: 2, promoted: { kernel: 1, threads: 0, plain: 0 }, open: 1 })
   t.strictSame(counters.snapshot().bytes, all)
   counters.closed(one)
   t.strictSame(counters.snapshot().bytes, all, 'a connection closes once')
