@@ -7,7 +7,7 @@ import { ktls } from '../support/plugin'
 
 t.test('what the kernel can do is found and said once', async t => {
   const messages: string[] = []
-  const app = Fastify({ logger: { level: 'info', stream: { write: (line: string) => { messages.push(JSON.parse(line).msg) } } } })
+  const app = Fastify({ https: {}, logger: { level: 'info', stream: { write: (line: string) => { messages.push(JSON.parse(line).msg) } } } })
   const start = process.hrtime.bigint()
   const { support } = detect()
   t.comment(`the probe took ${Number(process.hrtime.bigint() - start) / 1e6} ms`)
