@@ -60,7 +60,7 @@ export class Transmit {
   #submitted = 0
   #seenByTimer = 0
   /** What the transmitters before the present one took. */
-  #taken = { data: 0, file: 0 }
+  #before = { data: 0, file: 0 }
 
   /** The one that a socket has already, by another Fastify instance to which its requests went. */
   static of (socket: Socket): Transmit | undefined {
@@ -90,7 +90,7 @@ export class Transmit {
   /** Gives a connection without TLS back to Node, unless a file is on its way. */
   release (): void {
     if (this.#session !== undefined || this.#transmitter === undefined || this.#ranges > 0) return
-    this.#taken = { data: this.dataBytes, file: this.fileBytes }
+    this.#before = { data: this.dataBytes, file: this.fileBytes }
     // Closes it at once: a socket has what it has taken.
     this.#transmitter.abort()
     this.#transmitter = undefined
@@ -102,11 +102,11 @@ export class Transmit {
   }
 
   get dataBytes (): number {
-    return this.#taken.data + (this.#transmitter?.dataBytes ?? 0)
+    return this.#before.data + (this.#transmitter?.dataBytes ?? 0)
   }
 
   get fileBytes (): number {
-    return this.#taken.file + (this.#transmitter?.fileBytes ?? 0)
+    return this.#before.file + (this.#transmitter?.fileBytes ?? 0)
   }
 
   /**
@@ -140,10 +140,14 @@ export class Transmit {
     // A record of the TLS layer's own has failed.
     if (error !== null && this.#waiting === undefined) this.#socket.destroy(error)
     this.#answer(error)
+    if (error === null) this.#taken()
+  }
+
+  /** The backend has taken what it was given. What follows a file is Node's again, but for the connection's end, which the queue sees through. */
+  #taken (): void {
     this.#ranges -= this.#rangesGiven
     this.#rangesGiven = 0
-    // What follows a file is Node's again, but for the connection's end, which the queue sees through.
-    if (error === null && !endsWithReply(this.#socket)) this.release()
+    if (!endsWithReply(this.#socket)) this.release()
   }
 
   /**
@@ -188,7 +192,10 @@ export class Transmit {
   }
 
   #await (outcome: boolean | Failure, callback: Callback): void {
-    if (outcome === true) return callback(null)
+    if (outcome === true) {
+      this.#taken()
+      return callback(null)
+    }
     if (outcome !== false) return callback(toError(outcome))
     // The answer comes from the native part, outside of the caller's context.
     this.#waiting = AsyncResource.bind(callback)

@@ -30,7 +30,8 @@ const SOME = 5
 const ATTEMPTS = 10
 
 const folder = makeFolder(t)
-const files = [makeFile(folder, 300_001), makeFile(folder, 310_000)] as const
+/** Without TLS the first is sent by the event loop's thread. */
+const files = [makeFile(folder, SECURE ? 300_001 : 100_001), makeFile(folder, 310_000)] as const
 const PATHS = [`/${files[0].name}`, '/json', `/${files[1].name}`]
 const BODIES = [readFileSync(files[0].path), Buffer.from('{"some":"json"}'), readFileSync(files[1].path)] as const
 
