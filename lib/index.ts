@@ -27,7 +27,7 @@ const plugin: FastifyPluginAsync<FastifyKtlsOptions> = async (fastify, options) 
   if (mode === 'off') return
 
   const backends = support.backends.filter(backend => allowed.includes(backend))
-  announce(fastify, support, backends, secure)
+  announce(fastify, support, { backends, allowed, secure })
   if (binding === undefined || backends.length === 0) {
     addFallbackHook(fastify, decisions, () => support.reason!)
   } else if (!secure && !backends.includes('plain')) {
@@ -52,7 +52,7 @@ function isHttp2Only ({ initialConfig: { http2, https } }: FastifyInstance): boo
   return http2 === true && (https === true || (typeof https === 'object' && !https.allowHTTP1))
 }
 
-function announce (fastify: FastifyInstance, support: Support, backends: readonly Backend[], secure: boolean): void {
+function announce (fastify: FastifyInstance, support: Support, { backends, allowed, secure }: { readonly backends: readonly Backend[], readonly allowed: readonly Backend[], readonly secure: boolean }): void {
   const { reason, kernel } = support
   if (!secure && backends.includes('plain')) {
     fastify.log.info({ ktls: { backends: ['plain'], kernel } }, 'file replies go by sendfile(2), as this instance has no TLS')
@@ -61,6 +61,8 @@ function announce (fastify: FastifyInstance, support: Support, backends: readonl
   } else if (backends.includes('threads')) {
     const why = support.available ? 'the option "backends" leaves the kernel out' : `kernel TLS is not available: ${explain(support)}`
     fastify.log.info({ ktls: { backends, reason, kernel } }, `file replies go by sender threads, as ${why}`)
+  } else if (backends.includes('plain') && !allowed.includes('kernel')) {
+    fastify.log.warn({ ktls: { backends, kernel } }, 'replies over TLS go the ordinary way, as the option "backends" names only "plain"')
   } else {
     fastify.log.warn({ ktls: { reason, kernel } }, `kernel TLS offload is not available, replies go the ordinary way: ${explain(support)}`)
   }

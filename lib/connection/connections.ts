@@ -1,5 +1,6 @@
 import { Server as TlsServer, TLSSocket } from 'node:tls'
-import type { AddressInfo, Server, Socket } from 'node:net'
+import { Socket } from 'node:net'
+import type { AddressInfo, Server } from 'node:net'
 import type { FastifyInstance } from 'fastify'
 import type { FallbackReason } from '../../types/index'
 import type { Binding, Session } from '../binding'
@@ -101,8 +102,9 @@ export class Connections implements Claimant {
     })
   }
 
-  /** That of a request's socket; undefined where it has TLS and was not captured. */
+  /** That of a request's socket; undefined where it has TLS and was not captured, and of what is no socket, as with inject(). */
   of (socket: Socket): Connection | undefined {
+    if (!((socket as unknown) instanceof Socket)) return undefined
     if (!(socket instanceof TLSSocket)) return this.#bySocket.get(socket) ?? this.adoptPlain(socket)
     const tcpSocket = tcpSocketOf(socket)
     return tcpSocket && this.#bySocket.get(tcpSocket)

@@ -51,6 +51,8 @@ export class Transmit {
   readonly #socket: Socket
   readonly #owner: TransmitOwner
   #transmitter: Transmitter | undefined
+  /** Given up, and not closed yet: a transmitter that is collected before tells nobody that it has closed, and the event loop waits for that. */
+  readonly #closing: Transmitter[] = []
   #session: Session | undefined
   /** The Writable waits for one thing at a time. */
   #waiting: Callback | undefined
@@ -91,8 +93,8 @@ export class Transmit {
   release (): void {
     if (this.#session !== undefined || this.#transmitter === undefined || this.#ranges > 0) return
     this.#before = { data: this.dataBytes, file: this.fileBytes }
-    // Closes it at once: a socket has what it has taken.
-    this.#transmitter.abort()
+    // Closed at once, unless its thread is still about to see that all is done: the socket has what was taken.
+    if (!this.#transmitter.abort()) this.#closing.push(this.#transmitter)
     this.#transmitter = undefined
   }
 
@@ -133,6 +135,7 @@ export class Transmit {
     else if (event === 'key-updated') this.#owner.keysUpdated(this.#socket, number)
     else if (event === 'key-used-up') this.#keyUsedUp()
     else if (event === 'bypassed') this.#bypassed()
+    else if (event === 'closed') this.#closing.shift()
   }
 
   #settled (error: Error | null): void {

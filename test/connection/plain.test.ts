@@ -162,6 +162,21 @@ t.test('HTTP and HTTPS by one instance, told apart by the first byte', async t =
   t.equal((await request(`https://127.0.0.1:${port}/file`)).sha256, file.sha256)
 })
 
+t.test('what is no socket is no connection', async t => {
+  const { app, decided } = await serve(t, LOOPBACK, {
+    setup: app => {
+      app.get('/hijacked', (_request, reply) => {
+        reply.hijack()
+        reply.raw.end('by the handler')
+      })
+    }
+  })
+  t.equal((await app.inject('/hijacked')).body, 'by the handler')
+  t.equal((await app.inject('/file')).rawPayload.length, file.size)
+  t.match(decided, [{ reason: 'hijacked' }, { reason: 'inject' }])
+  t.match(app.ktls.stats().connections, { seen: 0, open: 0 })
+})
+
 t.test('two instances answer on one connection', async t => {
   const inner = await serve(t, LOOPBACK)
   const outer = await serve(t, LOOPBACK, {

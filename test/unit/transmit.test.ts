@@ -1,19 +1,40 @@
+import { Socket } from 'node:net'
+import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
 import t from 'tap'
-import { FST_KTLS_FILE_TRUNCATED } from '../../lib/errors'
-import { isOwnError } from '../../lib/connection/transmit'
+import type { Binding, Transmitter } from '../../lib/binding'
+import { Transmit } from '../../lib/connection/transmit'
+import type { TransmitOwner } from '../../lib/connection/transmit'
+import { until } from '../support/wait'
 
-t.test('whose fault a failed write is', async t => {
-  for (const [syscall, code, own] of [
-    ['sendfile', 'EIO', true],
-    ['sendfile', 'EPIPE', false],
-    ['sendfile', 'ECONNRESET', false],
-    ['read', 'EIO', true],
-    // By these Node's own read of the socket fails.
-    ['read', 'ECONNRESET', false],
-    ['read', 'ETIMEDOUT', false],
-    ['seal', 'EIO', true],
-    ['write', 'EPIPE', false],
-    [undefined, undefined, false]
-  ] as const) t.equal(isOwnError(Object.assign(new Error(), { syscall, code })), own, `${syscall} ${code}`)
-  t.ok(isOwnError(new FST_KTLS_FILE_TRUNCATED()))
+setFlagsFromString('--expose-gc')
+const collect: () => void = runInNewContext('gc')
+
+/** Counts, and is closed at once or not. */
+function transmitter (closes: boolean): Transmitter {
+  return { backend: 'plain', dataBytes: 1, fileBytes: 20, abort: () => closes } as Partial<Transmitter> as Transmitter
+}
+
+function lend (transmit: Transmit, closes: boolean): WeakRef<Transmitter> {
+  const lent = transmitter(closes)
+  transmit.begin(lent)
+  transmit.release()
+  return new WeakRef(lent)
+}
+
+t.test('a transmitter that has not closed yet is kept until it has, as it could not tell', async t => {
+  const transmit = new Transmit({} as Binding, new Socket(), 'plain', {} as TransmitOwner)
+  const [closed, closing] = [lend(transmit, true), lend(transmit, false)]
+  t.notOk(transmit.active)
+  t.strictSame([transmit.dataBytes, transmit.fileBytes], [2, 40])
+  await until(() => {
+    collect()
+    return closed.deref() === undefined
+  })
+  t.ok(closing.deref())
+  transmit.hear('closed', 0, '')
+  await until(() => {
+    collect()
+    return closing.deref() === undefined
+  })
 })
