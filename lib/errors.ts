@@ -35,5 +35,5 @@ export const FST_KTLS_FILE_TRUNCATED = createError<[]>(
 /** What was to be sent past a promoted connection's Writable is lost, so the connection ends. */
 export const FST_KTLS_BYPASSED = createError<[]>(
   'FST_KTLS_BYPASSED',
-  'something writes to the TLS handle of a promoted connection directly (TLS or HTTP/2 within it, for one), which has left OpenSSL; keep such connections from sending files, by "config: { ktls: false }" on their routes'
+  'something writes to the TLS handle of a promoted connection directly (TLS or HTTP/2 within it, for one), which has left OpenSSL, or puts other chunks in place of those that are written to its stream; keep such connections from sending files, by "config: { ktls: false }" on their routes'
 )

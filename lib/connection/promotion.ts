@@ -43,8 +43,8 @@ export class Promoter implements TransmitOwner {
 
   /** Calls `done` with why not; without argument once `connection.transmit` is active. */
   promote (connection: Connection, socket: Socket, done: Done, turn = 0): void {
+    if (socket.destroyed || socket.writableEnded) return done('connection-closed')
     if (connection.transmit?.active === true) return done()
-    if (socket.destroyed) return done('connection-closed')
     if (connection.refusal !== undefined) return done(connection.refusal)
     const refusal = socket instanceof TLSSocket ? this.#promoteTls(connection, socket) : this.#promotePlain(connection, socket)
     if (refusal === 'not-ready' && turn < MAX_TURNS) {

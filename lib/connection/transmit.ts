@@ -24,8 +24,8 @@ const ranges = new WeakMap<Uint8Array, FileRange>()
 /** Whether a failed write failed on this side, for the file's sake or OpenSSL's, and not for the client's. */
 export function isOwnError (error: Error): boolean {
   if (error instanceof FST_KTLS_FILE_TRUNCATED) return true
-  const { syscall = '', code = '' } = error as NodeJS.ErrnoException
-  return syscall === 'seal' || (FILE_CALLS.has(syscall) && !CONNECTION_ERRORS.has(code))
+  const { syscall = '' } = error as NodeJS.ErrnoException
+  return syscall === 'seal' || FILE_CALLS.has(syscall)
 }
 
 /** Hears what befalls a promoted connection. */
@@ -61,6 +61,8 @@ export class Transmit {
   #rangesGiven = 0
   #submitted = 0
   #seenByTimer = 0
+  /** Times in turn that the timer has seen nothing new. */
+  #stalls = 0
   /** What the transmitters before the present one took. */
   #before = { data: 0, file: 0 }
 
@@ -122,9 +124,20 @@ export class Transmit {
     ranges.set(chunk, range)
     this.#ranges++
     this.#socket.write(chunk, error => {
-      if (ranges.delete(chunk)) this.#binding.close(range.fd)
+      if (ranges.delete(chunk)) {
+        this.#binding.close(range.fd)
+        // Something between has put another chunk in its place: the body is lost.
+        if (error == null) error = this.#lose()
+      }
       callback(error)
     })
+  }
+
+  #lose (): Error {
+    const error = new FST_KTLS_BYPASSED()
+    this.#owner.bypassed(error)
+    this.#socket.destroy(error)
+    return error
   }
 
   /** An event of the transmitter's. */
@@ -134,7 +147,7 @@ export class Transmit {
     else if (event === 'key-due') this.#transmitter!.updateKey()
     else if (event === 'key-updated') this.#owner.keysUpdated(this.#socket, number)
     else if (event === 'key-used-up') this.#keyUsedUp()
-    else if (event === 'bypassed') this.#bypassed()
+    else if (event === 'bypassed') this.#lose()
     else if (event === 'closed') this.#closing.shift()
   }
 
@@ -163,11 +176,6 @@ export class Transmit {
     if (!endWithReply(this.#socket)) this.#socket.destroySoon()
   }
 
-  #bypassed (): void {
-    const error = new FST_KTLS_BYPASSED()
-    this.#owner.bypassed(error)
-    this.#socket.destroy(error)
-  }
 
   destroy (error: Error | null, callback: Callback): void {
     // Drops what the backend has not taken; what was reported as written still goes out.
@@ -221,12 +229,16 @@ export class Transmit {
     return bytes
   }
 
-  /** Whether a transfer is under way and has moved since the last time-out. */
+  /**
+   * Whether a transfer is under way and may be moving: TCP can take a megabyte and more
+   * at a time, so one idle time without any is let pass, as Node does once its queue has shrunk.
+   */
   #progressed (): boolean {
     if (this.#waiting === undefined) return false
     const seen = this.#seenByTimer
     this.#seenByTimer = this.dataBytes + this.fileBytes
-    return this.#seenByTimer !== seen
+    this.#stalls = this.#seenByTimer === seen ? this.#stalls + 1 : 0
+    return this.#stalls < 2
   }
 }
 
@@ -311,7 +323,7 @@ function sizeOf (chunk: Uint8Array | string, encoding: BufferEncoding): number {
 /** The error that Node's own write would have given; that of a file names the call that reads it. */
 function toError ({ error, call }: Failure): Error {
   if (error === ENODATA && FILE_CALLS.has(call)) return new FST_KTLS_FILE_TRUNCATED()
-  const syscall = call === 'sendmsg' ? 'write' : call
   const code = getSystemErrorName(error)
+  const syscall = call === 'sendmsg' || CONNECTION_ERRORS.has(code) ? 'write' : call
   return Object.assign(new Error(`${syscall} ${code}`), { errno: error, code, syscall })
 }

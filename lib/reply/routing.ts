@@ -1,5 +1,6 @@
 import fs from 'node:fs'
 import { ServerResponse } from 'node:http'
+import { Socket } from 'node:net'
 import { Readable } from 'node:stream'
 import type { FallbackReason } from '../../types/index'
 import { isReading, readsAsNodeDoes, readsFromPosition, usesRealFs } from '../connection/internals'
@@ -24,9 +25,9 @@ export function pipesAsNodeDoes (stream: fs.ReadStream): boolean {
   return stream.pipe === Readable.prototype.pipe
 }
 
-/** Whether nobody has replaced how the response is written, to compress its body, say. */
+/** Whether nobody has replaced how the response is written, to compress its body, say, or its socket, to count what it sends. */
 export function writesAsNodeDoes (response: ServerResponse): boolean {
-  return response.write === ServerResponse.prototype.write
+  return response.write === ServerResponse.prototype.write && (response.socket === null || response.socket.write === Socket.prototype.write)
 }
 
 /** The same of its end. */

@@ -7,8 +7,7 @@ import { createReadStream } from 'node:fs'
 import { once } from 'node:events'
 import http from 'node:http'
 import http2 from 'node:http2'
-import net from 'node:net'
-import type { Socket } from 'node:net'
+import net, { Socket } from 'node:net'
 import { join } from 'node:path'
 import { buffer } from 'node:stream/consumers'
 import Fastify from 'fastify'
@@ -160,6 +159,43 @@ t.test('HTTP and HTTPS by one instance, told apart by the first byte', async t =
   t.equal(sha256(await ask({ port }, '/large')), large.sha256)
   t.match(app.ktls.stats().replies.file, { plain: 1 })
   t.equal((await request(`https://127.0.0.1:${port}/file`)).sha256, file.sha256)
+})
+
+t.test('a socket whose write() is replaced, and hands copies on', async t => {
+  const copying = (socket: Pick<Socket, 'write'>) => {
+    const { write } = socket
+    socket.write = function (this: Socket, chunk: Uint8Array | string, ...rest: never[]) {
+      return write.call(this, typeof chunk === 'string' ? chunk : Buffer.from(chunk), ...rest)
+    } as Socket['write']
+    return () => { socket.write = write }
+  }
+  const { app, decided } = await serve(t, LOOPBACK)
+  app.server.once('connection', copying)
+  const url = `http://127.0.0.1:${portOf(app)}/file`
+  t.equal((await request(url)).sha256, file.sha256)
+  await until(() => decided.length === 1)
+  t.match(decided, [{ path: 'node', reason: 'response-modified' }])
+
+  t.comment('that of all sockets: a cut connection in place of a body that is missing')
+  const restore = copying(Socket.prototype)
+  await t.rejects(request(url))
+  restore()
+  t.equal((await request(url)).sha256, file.sha256)
+  await until(() => app.ktls.stats().connections.open === 0 && openCount(file.path) === 0)
+})
+
+t.test('a file for a socket that the application has ended', async t => {
+  const { app } = await serve(t, LOOPBACK, {
+    setup: app => { app.addHook('onRequest', async request => { if (request.url === '/large') request.raw.socket.end() }) }
+  })
+  let clientErrors = 0
+  app.server.on('clientError', () => { clientErrors++ })
+  const client = net.connect(portOf(app), '127.0.0.1')
+  client.write(requestOf('/large'))
+  t.equal((await buffer(client)).length, 0)
+  await until(() => app.ktls.stats().connections.open === 0)
+  t.equal(clientErrors, 0)
+  t.equal(app.ktls.stats().replies.file.plain, 0)
 })
 
 t.test('what is no socket is no connection', async t => {
