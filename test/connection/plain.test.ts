@@ -190,9 +190,11 @@ t.test('a file for a socket that the application has ended', async t => {
   })
   let clientErrors = 0
   app.server.on('clientError', () => { clientErrors++ })
-  const client = net.connect(portOf(app), '127.0.0.1')
+  const client = net.connect({ port: portOf(app), host: '127.0.0.1', allowHalfOpen: true })
   client.write(requestOf('/large'))
+  await until(() => app.ktls.stats().fallbacks['connection-closed'] === 1 || clientErrors > 0)
   t.equal((await buffer(client)).length, 0)
+  client.destroy()
   await until(() => app.ktls.stats().connections.open === 0)
   t.equal(clientErrors, 0)
   t.equal(app.ktls.stats().replies.file.plain, 0)
