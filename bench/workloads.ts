@@ -58,7 +58,7 @@ function together (name: string, clients: number): Workload {
 
 export const WORKLOADS: readonly Workload[] = [
   ...files,
-  ...files.filter(({ size }) => size <= 64 * 1024).map(file => ({ ...file, name: `${file.name}, fresh connection`, warmUp: 100, requests: 5, fresh: true as const })),
+  ...files.filter(({ size }) => size <= 64 * 1024 || size === 1 << 20).map(file => ({ ...file, name: `${file.name}, fresh connection`, warmUp: Math.min(file.warmUp, 100), requests: 5, fresh: true as const })),
   { name: '1 MB of 10 MB', path: `/${fileName(LARGE.size)}`, range: [3_000_000, 4_048_575], size: 1 << 20, warmUp: 10, requests: 16 },
   together('256 KB', 64),
   together('256 KB', 1000),
