@@ -176,7 +176,6 @@ export class Transmit {
     if (!endWithReply(this.#socket)) this.#socket.destroySoon()
   }
 
-
   destroy (error: Error | null, callback: Callback): void {
     // Drops what the backend has not taken; what was reported as written still goes out.
     this.#transmitter!.abort()

@@ -111,8 +111,9 @@ export const ONCE_MORE = {
   /** With the addon built under each sanitizer: the queue, closing, key changes, the process's end, and the library over them. */
   sanitizers: {
     kernel: ['connection/transmitter', 'keys/rekey', 'closing/abandoned', 'reply/guards', 'reply/application'],
-    threads: ['connection/transmitter', 'closing/process-end', 'faults/calls', 'faults/short-take', 'reply/application']
-  } satisfies Readonly<Partial<Record<Backend, readonly string[]>>>,
+    threads: ['connection/transmitter', 'closing/process-end', 'faults/calls', 'faults/short-take', 'reply/application'],
+    plain: ['closing/process-end', 'reply/application']
+  } satisfies Readonly<Record<Backend, readonly string[]>>,
   /** Besides under AddressSanitizer, which takes less time. */
   addressSanitizer: ['faults/calls'],
   /** On each version of Node, by the stand-in and by the threads: the addon without the library. */

@@ -39,9 +39,9 @@ export async function sanitize (...sanitizers: readonly Sanitizer[]): Promise<vo
     const environment = { ...process.env, ...OPTIONS, NODE_OPTIONS: '', TAP_TIMEOUT: '900' }
     // Loaded into Node alone: setarch is started with random addresses.
     const command = [...await fixedAddresses(), 'env', `LD_PRELOAD=${preload.join(' ')}`, process.execPath, '--expose-gc']
-    const { kernel, threads } = ONCE_MORE.sanitizers
+    const { kernel, threads, plain } = ONCE_MORE.sanitizers
     const more = sanitizers.includes('thread') ? [] : ONCE_MORE.addressSanitizer
-    for (const [backend, tests] of Object.entries({ kernel: [...kernel, ...more], threads })) {
+    for (const [backend, tests] of Object.entries({ kernel: [...kernel, ...more], threads, plain })) {
       for (const test of tests) {
         await run('env', [...command, join(folder, relative(ROOT, pathOf('test', test)))], { cwd: folder, env: { ...environment, KTLS_TEST_BACKEND: backend } })
       }
