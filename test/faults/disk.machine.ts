@@ -30,7 +30,7 @@ const causes = ({ warnings }: TestServer) => warnings.map(({ level, err }) => {
   const { code, syscall } = err as NodeJS.ErrnoException & { syscall?: string }
   return { level, code, syscall }
 })
-const WARNED = { level: 40, code: 'EIO', syscall: BACKEND === 'kernel' ? 'sendfile' : 'read' }
+const WARNED = { level: 40, code: 'EIO', syscall: BACKEND === 'threads' ? 'read' : 'sendfile' }
 
 const CASES = [
   { name: 'in the middle of a file', at: BAD, version: 'TLSv1.2' },

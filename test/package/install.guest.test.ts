@@ -90,7 +90,7 @@ t.test("the README's blocks are known, so that each new one finds its test", t =
     ...QUICK_START.prepare, 'node app.js', ...QUICK_START.use,
     'npm install && npm start', 'npm install && npm test',
     'npx fastify-ktls', 'npx fastify-ktls bench FILE',
-    'npm run bench', 'npm run bench -- --guest', 'npm run bench -- --workload "10 MB"'
+    'npm run bench', 'npm run bench -- --plain', 'npm run bench -- --guest', 'npm run bench -- --workload "10 MB"'
   ])
   t.strictSame(readBlocks().filter(({ language }) => language !== 'sh').map(({ language, code }) => [language, code.split('\n')[0]!.slice(0, 34)]), [
     ['js', "const fs = require('node:fs')"],
