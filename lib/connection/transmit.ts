@@ -24,8 +24,8 @@ const ranges = new WeakMap<Uint8Array, FileRange>()
 /** Whether a failed write failed on this side, for the file's sake or OpenSSL's, and not for the client's. */
 export function isOwnError (error: Error): boolean {
   if (error instanceof FST_KTLS_FILE_TRUNCATED) return true
-  const { syscall = '' } = error as NodeJS.ErrnoException
-  return syscall === 'seal' || FILE_CALLS.has(syscall)
+  const { syscall = '', code = '' } = error as NodeJS.ErrnoException
+  return syscall === 'seal' || (FILE_CALLS.has(syscall) && !CONNECTION_ERRORS.has(code))
 }
 
 /** Hears what befalls a promoted connection. */

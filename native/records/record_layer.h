@@ -1,6 +1,6 @@
 // How the bytes of one promoted connection become TLS records in TCP, or without TLS go
-// there as they are: the interface that the transmit queue knows. One thread at a time, but for the
-// counters.
+// there as they are: the interface that the transmit queue knows. One thread at a time,
+// but for the counters.
 //
 // What a call has taken goes out in this order and is counted; it may still have to
 // wait for room in TCP. Nothing of it is lost while the connection lives: Flush() and

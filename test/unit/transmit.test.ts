@@ -3,7 +3,8 @@ import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
 import t from 'tap'
 import type { Binding, Transmitter } from '../../lib/binding'
-import { Transmit } from '../../lib/connection/transmit'
+import { FST_KTLS_FILE_TRUNCATED } from '../../lib/errors'
+import { Transmit, isOwnError } from '../../lib/connection/transmit'
 import type { TransmitOwner } from '../../lib/connection/transmit'
 import { until } from '../support/wait'
 
@@ -37,4 +38,20 @@ t.test('a transmitter that has not closed yet is kept until it has, as it could 
     collect()
     return closing.deref() === undefined
   })
+})
+
+t.test('whose fault a failed write is', async t => {
+  for (const [syscall, code, own] of [
+    ['sendfile', 'EIO', true],
+    ['sendfile', 'EPIPE', false],
+    ['sendfile', 'ECONNRESET', false],
+    ['read', 'EIO', true],
+    // By these Node's own read of the socket fails.
+    ['read', 'ECONNRESET', false],
+    ['read', 'ETIMEDOUT', false],
+    ['seal', 'EIO', true],
+    ['write', 'EPIPE', false],
+    [undefined, undefined, false]
+  ] as const) t.equal(isOwnError(Object.assign(new Error(), { syscall, code })), own, `${syscall} ${code}`)
+  t.ok(isOwnError(new FST_KTLS_FILE_TRUNCATED()))
 })
