@@ -1,5 +1,6 @@
 import { AsyncResource } from 'node:async_hooks'
 import type { Socket } from 'node:net'
+import { constants } from 'node:os'
 import type { Writable } from 'node:stream'
 import { getSystemErrorName } from 'node:util'
 import type { Backend } from '../../types/index'
@@ -9,6 +10,8 @@ import { bufferedChunks, bytesDispatched, endWithReply, endsWithReply, guardIdle
 
 type Callback = (error?: Error | null) => void
 type Chunk = { chunk: Uint8Array | string, encoding: BufferEncoding }
+
+const { ECONNRESET, EPIPE } = constants.errno
 
 const ENODATA = -61
 
@@ -142,7 +145,7 @@ export class Transmit {
 
   /** An event of the transmitter's. */
   hear (event: TransmitEvent, number: number, call: string): void {
-    if (event === 'settled') this.#settled(number === 0 ? null : toError({ error: number, call }))
+    if (event === 'settled') this.#settled(number === 0 ? null : this.#toError({ error: number, call }))
     // In a turn of its own, in which one answer does for all that the client has asked before.
     else if (event === 'key-due') this.#transmitter!.updateKey()
     else if (event === 'key-updated') this.#owner.keysUpdated(this.#socket, number)
@@ -206,10 +209,23 @@ export class Transmit {
       this.#taken()
       return callback(null)
     }
-    if (outcome !== false) return callback(toError(outcome))
+    if (outcome !== false) return callback(this.#toError(outcome))
     // The answer comes from the native part, outside of the caller's context.
     this.#waiting = AsyncResource.bind(callback)
     this.#transmitter!.ref()
+  }
+
+  /**
+   * The error that Node's own write would have given; that of a file names the call that
+   * reads it. A sendfile(2) that has sent a part tells nobody of a reset, and the next
+   * gives EPIPE; TCP itself has that only for a client that had ended its side before.
+   */
+  #toError ({ error, call }: Failure): Error {
+    if (error === ENODATA && FILE_CALLS.has(call)) return new FST_KTLS_FILE_TRUNCATED()
+    const errno = error === -EPIPE && call === 'sendfile' && !this.#socket.readableEnded ? -ECONNRESET : error
+    const code = getSystemErrorName(errno)
+    const syscall = call === 'sendmsg' || CONNECTION_ERRORS.has(code) ? 'write' : call
+    return Object.assign(new Error(`${syscall} ${code}`), { errno, code, syscall })
   }
 
   /** In a tick of its own, where what a callback throws is an uncaught exception as ever. */
@@ -317,12 +333,4 @@ function joinData (chunks: readonly Chunk[]): Array<Uint8Array | FileRange> {
 
 function sizeOf (chunk: Uint8Array | string, encoding: BufferEncoding): number {
   return typeof chunk === 'string' ? Buffer.byteLength(chunk, encoding) : ranges.get(chunk)?.length ?? chunk.length
-}
-
-/** The error that Node's own write would have given; that of a file names the call that reads it. */
-function toError ({ error, call }: Failure): Error {
-  if (error === ENODATA && FILE_CALLS.has(call)) return new FST_KTLS_FILE_TRUNCATED()
-  const code = getSystemErrorName(error)
-  const syscall = call === 'sendmsg' || CONNECTION_ERRORS.has(code) ? 'write' : call
-  return Object.assign(new Error(`${syscall} ${code}`), { errno: error, code, syscall })
 }

@@ -1,4 +1,6 @@
+import { once } from 'node:events'
 import { Socket } from 'node:net'
+import { constants } from 'node:os'
 import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
 import t from 'tap'
@@ -38,6 +40,27 @@ t.test('a transmitter that has not closed yet is kept until it has, as it could 
     collect()
     return closing.deref() === undefined
   })
+})
+
+t.test('a reset that sendfile(2) kept to itself is called what it was', async t => {
+  const { ECONNRESET, EPIPE } = constants.errno
+  for (const [ended, call, error, code] of [
+    [false, 'sendfile', EPIPE, 'ECONNRESET'],
+    [true, 'sendfile', EPIPE, 'EPIPE'],
+    [false, 'sendmsg', EPIPE, 'EPIPE'],
+    [false, 'sendfile', ECONNRESET, 'ECONNRESET']
+  ] as const) {
+    const socket = new Socket()
+    const transmit = new Transmit({} as Binding, socket, 'plain', {} as TransmitOwner)
+    transmit.begin({ ...transmitter(true), send: () => ({ error: -error, call }), shutdown: () => true } as Partial<Transmitter> as Transmitter)
+    if (ended) {
+      socket.push(null)
+      socket.resume()
+      await once(socket, 'end')
+    }
+    const told = await new Promise<unknown>(resolve => transmit.send([{ chunk: Buffer.from('x'), encoding: 'latin1' }], resolve))
+    t.match(told, { code, syscall: 'write', message: `write ${code}` }, `${ended} ${call} ${error}`)
+  }
 })
 
 t.test('whose fault a failed write is', async t => {
