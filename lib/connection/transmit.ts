@@ -198,10 +198,10 @@ export class Transmit {
     this.#await(this.#transmitter!.send(parts), callback)
   }
 
-  /** RFC 8446 6.1: close_notify, then the end of the sending side. */
+  /** RFC 8446 6.1: close_notify, then the end of the sending side; told of in a later turn of the event loop, as libuv does. */
   end (callback: Callback): void {
     this.#session?.closeNotify()
-    this.#await(this.#transmitter!.shutdown(isReceivingRequest(this.#socket)), () => callback())
+    this.#await(this.#transmitter!.shutdown(isReceivingRequest(this.#socket)), () => setImmediate(callback))
   }
 
   #await (outcome: boolean | Failure, callback: Callback): void {

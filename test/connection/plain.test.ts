@@ -22,6 +22,9 @@ import { ktls } from '../support/plugin'
 import { request } from '../support/request'
 import { until } from '../support/wait'
 
+/** Of a request's body: more than a Unix socket takes unread. */
+const CHUNK = 400_000
+
 const folder = makeFolder(t)
 const file = makeFile(folder, 300_000)
 const large = makeFile(folder, 20_000_000)
@@ -256,6 +259,16 @@ t.test('a Unix socket', async t => {
   await until(() => app.ktls.stats().bytes.file.plain > large.size + 3 * file.size)
   const bytes = await buffer(late)
   t.equal(sha256(bytes.subarray(bytes.indexOf('\r\n\r\n') + 4)), large.sha256)
+
+  t.comment('a client that goes on with its request while the reply ends the connection')
+  const talking = net.connect({ path })
+  talking.write(`GET /file HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Length: ${2 * CHUNK}\r\n\r\n`)
+  talking.write(Buffer.alloc(CHUNK))
+  const reply = buffer(talking)
+  await until(() => talking.readableEnded)
+  talking.end(Buffer.alloc(CHUNK))
+  const answer = await reply
+  t.equal(sha256(answer.subarray(answer.indexOf('\r\n\r\n') + 4)), file.sha256)
 
   t.comment('a client that leaves')
   const leaving = net.connect({ path })

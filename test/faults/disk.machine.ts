@@ -1,6 +1,6 @@
 import { createReadStream, readFileSync } from 'node:fs'
 import t from 'tap'
-import { BACKEND, statsOf } from '../support/backend'
+import { AFTER_FILE, BACKEND, SECURE, statsOf } from '../support/backend'
 import { ask, get, open, readReply, receive } from '../support/client'
 import { makeDisk } from '../support/disk'
 import type { Disk } from '../support/disk'
@@ -33,7 +33,7 @@ const causes = ({ warnings }: TestServer) => warnings.map(({ level, err }) => {
 const WARNED = { level: 40, code: 'EIO', syscall: BACKEND === 'threads' ? 'read' : 'sendfile' }
 
 const CASES = [
-  { name: 'in the middle of a file', at: BAD, version: 'TLSv1.2' },
+  ...(SECURE ? [{ name: 'in the middle of a file', at: BAD, version: 'TLSv1.2' }] as const : []),
   { name: 'in the middle of a file', at: BAD, version: 'TLSv1.3' },
   { name: 'at the end of a file', at: SIZE - 1, version: 'TLSv1.3' }
 ] as const
@@ -108,7 +108,7 @@ t.test('a bad first block', async t => {
     const later = await readReply(client)
     t.match(later.head, /^HTTP\/1.1 500/, 'on a promoted connection too')
     t.equal(later.body.toString(), body.toString())
-    t.match(await server.decisions(2), [{ offloaded: true }, { path: 'write', reason: 'file-unreadable' }])
+    t.match(await server.decisions(2), [{ offloaded: true }, { path: AFTER_FILE, reason: 'file-unreadable' }])
     client.tls.destroy()
     promotions++
     t.equal(countPromotions(), promotions)
@@ -131,7 +131,8 @@ t.test('a connection that has sent files ends with the bad one, and what was ask
   t.match(body.subarray(good.size).toString('latin1'), /^HTTP\/1.1 200/)
   t.ok(second.length <= BAD)
   t.equal(sha256(second), sha256(bytes.subarray(0, second.length)))
-  t.notOk(clean)
+  // Without TLS its length alone says so.
+  if (SECURE) t.notOk(clean)
   await until(() => statsOf(server.app).connections.open === 0 && openDescriptors().length <= before)
   t.strictSame(causes(server), [WARNED])
   t.equal(countPromotions() - promotions, 1)

@@ -1,18 +1,28 @@
 import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
-import { Agent } from 'node:https'
+import http from 'node:http'
+import https from 'node:https'
 import type { Socket } from 'node:net'
+import type { SecureVersion } from 'node:tls'
 import t from 'tap'
-import { statsOf } from '../support/backend'
+import { AFTER_FILE, SECURE, statsOf } from '../support/backend'
 import { get, receive } from '../support/client'
 import { makeFile, makeFolder, sha256 } from '../support/files'
 import { countPromotions, openDescriptors } from '../support/kernel'
 import { changeNetwork, networkCounter, smallPackets, spoilNetwork, tuneTcp } from '../support/network'
 import { request } from '../support/request'
+import { SCHEME } from '../support/server'
 import { serveFolder } from '../support/static'
 import { until } from '../support/wait'
 
-const VERSIONS = ['TLSv1.2', 'TLSv1.3'] as const
+const { Agent } = SECURE ? https : http
+
+/** How the clients speak. */
+const VERSIONS = SECURE ? [tls('TLSv1.2'), tls('TLSv1.3')] : [{ name: 'HTTP', options: {} }]
+
+function tls (version: SecureVersion) {
+  return { name: version, options: { minVersion: version, maxVersion: version } }
+}
 
 /** As tc-netem(8) has them, and what the kernel counts where they strike. */
 const FAULTS = [
@@ -39,19 +49,19 @@ for (const { name, netem, counter } of FAULTS) {
     const [promotions, strikes] = [countPromotions(), networkCounter(counter)]
     await spoilNetwork(t, netem)
 
-    const toTheEnd = VERSIONS.map(async version => {
-      const received = await receive(await get(port, `/${file.name}`, ['Connection: close'], { minVersion: version, maxVersion: version }))
-      t.equal(received.sha256, file.sha256, `${version}, the connection's only reply`)
-      t.ok(received.clean, `${version}: close_notify came`)
+    const toTheEnd = VERSIONS.map(async ({ name, options }) => {
+      const received = await receive(await get(port, `/${file.name}`, ['Connection: close'], options))
+      t.equal(received.sha256, file.sha256, `${name}, the connection's only reply`)
+      t.ok(received.clean, `${name}: close_notify came`)
     })
-    const oneAfterTheOther = VERSIONS.map(async version => {
-      const agent = new Agent({ keepAlive: true, maxSockets: 1, minVersion: version, maxVersion: version })
+    const oneAfterTheOther = VERSIONS.map(async ({ name, options }) => {
+      const agent = new Agent({ keepAlive: true, maxSockets: 1, ...options })
       const ask = (path: string, headers = {}) => request(`${origin}${path}`, { agent, headers })
-      t.equal((await ask(`/${file.name}`)).sha256, file.sha256, `${version}, the first of several`)
+      t.equal((await ask(`/${file.name}`)).sha256, file.sha256, `${name}, the first of several`)
       for (const [first, last] of [[0, 65_536], [500_001, 1_000_000], [1_900_000, 2_000_000]] as const) {
         const part = await ask(`/${file.name}`, { range: `bytes=${first}-${last}` })
         t.equal(part.status, 206)
-        t.equal(part.sha256, sha256(bytes.subarray(first, last + 1)), `${version}, bytes ${first} to ${last}`)
+        t.equal(part.sha256, sha256(bytes.subarray(first, last + 1)), `${name}, bytes ${first} to ${last}`)
         t.equal((await ask('/json')).body.length, 20_011)
       }
       agent.destroy()
@@ -59,9 +69,10 @@ for (const { name, netem, counter } of FAULTS) {
     await Promise.all([...toTheEnd, ...oneAfterTheOther])
 
     t.ok(networkCounter(counter) > strikes, `${counter} grew by ${networkCounter(counter) - strikes}`)
-    t.equal(countPromotions() - promotions, 4)
-    t.equal(statsOf(app).connections.seen, 4)
-    t.strictSame(statsOf(app).replies, { file: 10, write: 6, node: 0 })
+    const connections = 2 * VERSIONS.length
+    t.equal(countPromotions() - promotions, connections)
+    t.equal(statsOf(app).connections.seen, connections)
+    t.strictSame(statsOf(app).replies, { write: 0, node: 0, file: 5 * VERSIONS.length, [AFTER_FILE]: 3 * VERSIONS.length })
     t.strictSame(warnings, [])
   })
 }
@@ -121,7 +132,7 @@ t.test('IPv6', async t => {
   const file = makeFile(folder, 300_000)
   const { port, decisions } = await serveFolder(t, folder, { ktls: {}, host: '::1' })
   const promotions = countPromotions()
-  t.equal((await request(`https://[::1]:${port}/${file.name}`)).sha256, file.sha256)
+  t.equal((await request(`${SCHEME}://[::1]:${port}/${file.name}`)).sha256, file.sha256)
   t.match(await decisions(1), [{ path: 'file' }])
   t.equal(countPromotions() - promotions, 1)
 })
@@ -131,14 +142,14 @@ t.test('a send buffer that is smaller than a record', async t => {
   tuneTcp(t, 'tcp_wmem', '4096 4096 4096')
   const folder = makeFolder(t)
   const file = makeFile(folder, 3_000_001)
-  for (const version of VERSIONS) {
+  for (const { name, options } of VERSIONS) {
     const { app, port, decisions } = await serveFolder(t, folder, { ktls: {} })
     const promotions = countPromotions()
-    const client = await get(port, `/${file.name}`, ['Connection: close'], { minVersion: version, maxVersion: version })
+    const client = await get(port, `/${file.name}`, ['Connection: close'], options)
     await once(client.tls, 'readable')
     await until(() => statsOf(app).bytes.file > 0)
     const { sha256, clean } = await receive(client)
-    t.equal(sha256, file.sha256, version)
+    t.equal(sha256, file.sha256, name)
     t.ok(clean)
     t.match(await decisions(1), [{ path: 'file' }])
     t.equal(countPromotions() - promotions, 1)

@@ -60,6 +60,38 @@ t.test('a stream whose file the kernel sent ends as if it had been read', async 
   }
 })
 
+/** The events of request, response and socket for a reply that ends its connection. */
+async function endOfConnection (t: Tap.Test, options: { ktls?: object }, path: string): Promise<string> {
+  const seen: string[] = []
+  const { port, decisions } = await startServer(t, {
+    ...options,
+    setup: app => {
+      app.addHook('onResponse', async () => { seen.push('onResponse') })
+      app.get('/', ({ raw }, reply) => {
+        const emitters = { request: raw, response: reply.raw, socket: raw.socket }
+        for (const [name, emitter] of Object.entries(emitters)) {
+          for (const event of ['end', 'finish', 'close']) emitter.on(event, () => seen.push(`${name} ${event}`))
+        }
+        return reply.header('content-length', statSync(path).size).send(createReadStream(path))
+      })
+    }
+  })
+  const client = await get(port, '/', ['Connection: close'])
+  t.ok((await receive(client)).clean)
+  await until(() => seen.includes('socket close'))
+  if (options.ktls !== undefined) t.match(await decisions(1), [{ path: 'file' }])
+  // When the client ends its side is for it to say.
+  return seen.filter(event => event !== 'socket end').join(', ')
+}
+
+t.test('a reply that ends its connection: request, response and socket end in that order', async t => {
+  const { path } = makeFile(makeFolder(t), 300_000)
+  const promotions = countPromotions()
+  const plain = await endOfConnection(t, {}, path)
+  for (let times = 0; times < 3; times++) t.equal(await endOfConnection(t, { ktls: {} }, path), plain)
+  t.equal(countPromotions() - promotions, 3)
+})
+
 t.test('a stream tells how far its file has come', async t => {
   keepAllBuffersSmall(t)
   const folder = makeFolder(t)

@@ -118,8 +118,8 @@ export const ONCE_MORE = {
   addressSanitizer: ['faults/calls'],
   /** On each version of Node, by the stand-in and by the threads: the addon without the library. */
   versions: ['connection/transmitter'],
-  /** On a machine's own disks, by the threads: who waits for a disk is another there. */
-  machine: ['faults/disk', 'faults/slow-disk'],
+  /** On a machine's own disks, where who waits for one is another; and its network, which TCP has to do with pages of the file over. */
+  machine: { threads: ['faults/disk', 'faults/slow-disk'], plain: ['faults/disk', 'faults/slow-disk', 'faults/network'] },
   /** Before a real kernel, in a guest: each system call fails once. */
   guest: ['faults/calls'],
   /** Over a stand-in that takes less in a call and holds records back; the first are tests of a backend. */
@@ -127,8 +127,8 @@ export const ONCE_MORE = {
 } as const
 
 const known = ALL_KINDS.flatMap(namesOf)
-const { sanitizers, heldBack, ...others } = ONCE_MORE
-const unknown = [LEFT_OUT.map(({ tests }) => tests), Object.values(sanitizers), Object.values(heldBack), Object.values(others)].flat(2).filter(name => !known.includes(name))
+const { sanitizers, heldBack, machine, ...others } = ONCE_MORE
+const unknown = [LEFT_OUT.map(({ tests }) => tests), Object.values(sanitizers), Object.values(heldBack), Object.values(machine), Object.values(others)].flat(2).filter(name => !known.includes(name))
 if (unknown.length > 0) throw new Error(`run/where names tests that are not there: ${unknown.join(', ')}`)
 
 /** The place of that name. */
