@@ -156,8 +156,8 @@ export class Transmit {
 
   #settled (error: Error | null): void {
     refreshIdleTimer(this.#socket)
-    // A record of the TLS layer's own has failed.
-    if (error !== null && this.#waiting === undefined) this.#socket.destroy(error)
+    // A record of the TLS layer's own has failed. That of the end nobody hears of, as in Node.
+    if (error !== null && this.#waiting === undefined && !this.#socket.writableEnded) this.#socket.destroy(error)
     this.#answer(error)
     if (error === null) this.#taken()
   }
