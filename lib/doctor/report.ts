@@ -16,7 +16,7 @@ export function formatReport (findings: readonly Finding[], support: Support): s
 }
 
 function conclusion ({ backends, available, reason }: Support): string {
-  if (available) return 'Kernel TLS is available. What it gains here: npx fastify-ktls bench [FILE]'
-  if (backends.includes('threads')) return `Kernel TLS is not available (${reason!}), so file replies go by sender threads. What they gain here: npx fastify-ktls bench [FILE]`
-  return `Nothing can be offloaded (${reason!}). Nothing breaks: replies go the ordinary way, encrypted by OpenSSL.`
+  if (backends.length === 0) return `Nothing can be offloaded (${reason!}). Nothing breaks: replies go the ordinary way, encrypted by OpenSSL.`
+  const who = available ? 'kernel TLS' : `sender threads, as kernel TLS is not available (${reason!})`
+  return `File replies over HTTPS go by ${who}; over plain HTTP by sendfile(2), on any kernel.\nWhat it gains here: npx fastify-ktls bench [FILE]`
 }

@@ -29,7 +29,7 @@ t.test('what is missing, why, and what helps', async t => {
   t.ok(lines.includes(`  cause: ${said!}`) && lines.includes(`  remedy: ${remedy!}`), 'what the plugin itself says')
   t.ok(lines.includes('?  ciphers  not known while kernel TLS is unavailable'))
   t.notMatch(stdout, 'FAIL')
-  t.match(stdout, /\nKernel TLS is not available \(kernel-module-missing\), so file replies go by sender threads\. .*\n$/)
+  t.match(stdout, /\nFile replies over HTTPS go by sender threads, as kernel TLS is not available \(kernel-module-missing\); .*\nWhat .*\n$/)
 })
 
 t.test('what the threads gain', async t => {

@@ -23,7 +23,7 @@ t.test('what this kernel can do', async t => {
   const { rekey } = detect().support
   t.match(stdout, rekey ? /\nok {4}key updates +the kernel can change/ : /\nwarn {2}key updates +the kernel cannot change .*\n +cause: .*\n +remedy: Linux 6.14/)
   t.strictSame(stdout.match(/(?<=\nwarn {2})CVE-\S+/g) ?? [], possibleFlaws(gatherFacts().upstream).map(({ id }) => id))
-  t.match(stdout, '\nKernel TLS is available.')
+  t.match(stdout, '\nFile replies over HTTPS go by kernel TLS; ')
 })
 
 t.test('what the plugin gains', async t => {

@@ -51,7 +51,8 @@ ok    ciphers      AES-128-GCM, AES-256-GCM and ChaCha20-Poly1305 with TLS 1.2 a
 ok    key updates  the kernel can change the transmit key
 ok    since boot   12 sockets encrypted by the kernel, 3 by a network card (all programs in this network namespace, probes included)
 
-Kernel TLS is available. What it gains here: npx fastify-ktls bench [FILE]`)
+File replies over HTTPS go by kernel TLS; over plain HTTP by sendfile(2), on any kernel.
+What it gains here: npx fastify-ktls bench [FILE]`)
 })
 
 t.test('cause and remedy of what a machine cannot do', async t => {
@@ -101,7 +102,7 @@ t.test('on another system nothing is said of Linux', async t => {
 
 t.test('the conclusion names the reason, and who encrypts in place of the kernel', async t => {
   const conclusionOf = (support: Partial<Support>) => formatReport(examine(GOOD), { ...ABLE, ...support })
-  t.match(conclusionOf(MISSING), /\nKernel TLS is not available \(kernel-module-missing\), so file replies go by sender threads\. /)
+  t.match(conclusionOf(MISSING), /\nFile replies over HTTPS go by sender threads, as kernel TLS is not available \(kernel-module-missing\); over plain HTTP by sendfile/)
   t.match(conclusionOf(NO_ADDON), /\nNothing can be offloaded \(addon-missing\)\. Nothing breaks/)
 })
 
