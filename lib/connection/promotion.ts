@@ -3,7 +3,7 @@ import { TLSSocket } from 'node:tls'
 import { getSystemErrorName } from 'node:util'
 import type { FastifyBaseLogger } from 'fastify'
 import type { Backend, FallbackReason, Support } from '../../types/index'
-import type { Binding, Choice, Failure, Promotion, Refusal, Session, TransmitListener } from '../binding'
+import type { Binding, Choice, Failure, Promotion, Refusal, Session, TransmitListener, Transmitter } from '../binding'
 import { publishPromoted, publishRekeyed } from '../observe/channels'
 import type { Connection } from './connections'
 import { descriptorOf, hasWrittenAll } from './internals'
@@ -76,13 +76,15 @@ export class Promoter implements TransmitOwner {
     if (finished === undefined || socket.writableLength > 0) return 'not-ready'
     const session = connection.sessions.find(candidate => candidate.matches(finished))
     if (session === undefined || fd === undefined) return final(connection, 'not-captured')
-    const result = session.promote(fd, choice, tell(connection))
+    const listening = new Listening(connection)
+    const result = session.promote(fd, choice, listening.hear)
     if ('refusal' in result) {
       this.#report(result)
       // Descriptors may be there again for the next reply.
       const reason = result.refusal as FallbackReason
       return reason === 'not-ready' || reason === 'no-resources' ? reason : final(connection, reason)
     }
+    listening.transmitter = result.transmitter
     this.#switch(connection, socket, result, session)
     connection.forgetSessions()
     return undefined
@@ -93,11 +95,13 @@ export class Promoter implements TransmitOwner {
     const fd = descriptorOf(socket)
     if (fd === undefined) return final(connection, 'not-captured')
     if (socket.writableLength > 0 || !hasWrittenAll(socket)) return 'not-ready'
-    const result = this.#binding.promotePlain(fd, tell(connection))
+    const listening = new Listening(connection)
+    const result = this.#binding.promotePlain(fd, listening.hear)
     if ('refusal' in result) {
       this.#report(result)
       return result.refusal as FallbackReason
     }
+    listening.transmitter = result.transmitter
     this.#switch(connection, socket, result)
     return undefined
   }
@@ -146,8 +150,17 @@ function addressOf ({ remoteAddress, remotePort }: Socket): object {
   return { remoteAddress, remotePort }
 }
 
-function tell (connection: Connection): TransmitListener {
-  return (event, number, call) => connection.transmit!.hear(event, number, call)
+/**
+ * Hears a transmitter, and keeps it until it has closed, for as long as the native part has the listener: of one that is
+ * collected before nobody would hear that it has, and the event loop wait for ever.
+ */
+class Listening {
+  transmitter: Transmitter | undefined
+  readonly hear: TransmitListener
+
+  constructor (connection: Connection) {
+    this.hear = (event, number, call) => connection.transmit!.hear(this.transmitter, event, number, call)
+  }
 }
 
 function final (connection: Connection, reason: FallbackReason): FallbackReason {

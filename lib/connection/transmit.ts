@@ -54,8 +54,6 @@ export class Transmit {
   readonly #socket: Socket
   readonly #owner: TransmitOwner
   #transmitter: Transmitter | undefined
-  /** Given up, and not closed yet: a transmitter that is collected before tells nobody that it has closed, and the event loop waits for that. */
-  readonly #closing: Transmitter[] = []
   #session: Session | undefined
   /** The Writable waits for one thing at a time. */
   #waiting: Callback | undefined
@@ -94,12 +92,13 @@ export class Transmit {
     return this.#transmitter !== undefined
   }
 
-  /** Gives a connection without TLS back to Node, unless a file is on its way. */
+  /** Gives a connection without TLS back to Node, unless something is on its way, or its end has begun. */
   release (): void {
-    if (this.#session !== undefined || this.#transmitter === undefined || this.#ranges > 0) return
+    if (this.#session !== undefined || this.#transmitter === undefined) return
+    if (this.#ranges > 0 || this.#waiting !== undefined || this.#socket.writableEnded) return
     this.#before = { data: this.dataBytes, file: this.fileBytes }
-    // Closed at once, unless its thread is still about to see that all is done: the socket has what was taken.
-    if (!this.#transmitter.abort()) this.#closing.push(this.#transmitter)
+    // Its thread may be about to see that all is done: the socket has what was taken.
+    this.#transmitter.abort()
     this.#transmitter = undefined
   }
 
@@ -143,15 +142,15 @@ export class Transmit {
     return error
   }
 
-  /** An event of the transmitter's. */
-  hear (event: TransmitEvent, number: number, call: string): void {
+  /** An event of a transmitter's; that of a former one is not about the present. */
+  hear (transmitter: Transmitter | undefined, event: TransmitEvent, number: number, call: string): void {
+    if (transmitter !== this.#transmitter) return
     if (event === 'settled') this.#settled(number === 0 ? null : this.#toError({ error: number, call }))
     // In a turn of its own, in which one answer does for all that the client has asked before.
     else if (event === 'key-due') this.#transmitter!.updateKey()
     else if (event === 'key-updated') this.#owner.keysUpdated(this.#socket, number)
     else if (event === 'key-used-up') this.#keyUsedUp()
     else if (event === 'bypassed') this.#lose()
-    else if (event === 'closed') this.#closing.shift()
   }
 
   #settled (error: Error | null): void {
@@ -219,10 +218,13 @@ export class Transmit {
    * The error that Node's own write would have given; that of a file names the call that
    * reads it. A sendfile(2) that has sent a part tells nobody of a reset, and the next
    * gives EPIPE; TCP itself has that only for a client that had ended its side before.
+   * A Unix socket has no other.
    */
   #toError ({ error, call }: Failure): Error {
     if (error === ENODATA && FILE_CALLS.has(call)) return new FST_KTLS_FILE_TRUNCATED()
-    const errno = error === -EPIPE && call === 'sendfile' && !this.#socket.readableEnded ? -ECONNRESET : error
+    const { readableEnded, localAddress } = this.#socket
+    const wasReset = error === -EPIPE && call === 'sendfile' && !readableEnded && localAddress !== undefined
+    const errno = wasReset ? -ECONNRESET : error
     const code = getSystemErrorName(errno)
     const syscall = call === 'sendmsg' || CONNECTION_ERRORS.has(code) ? 'write' : call
     return Object.assign(new Error(`${syscall} ${code}`), { errno, code, syscall })

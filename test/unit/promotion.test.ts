@@ -1,10 +1,25 @@
+import { setImmediate } from 'node:timers/promises'
 import { TLSSocket } from 'node:tls'
+import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
 import t from 'tap'
 import type { Backend, FallbackReason, Support } from '../../types/index'
-import type { Binding, Choice, Failure, Promotion, Refusal, Session, Transmitter } from '../../lib/binding'
+import type { Binding, Choice, Failure, Promotion, Refusal, Session, TransmitListener, Transmitter } from '../../lib/binding'
 import { Connection } from '../../lib/connection/connections'
 import { Promoter } from '../../lib/connection/promotion'
 import { Counters } from '../../lib/observe/stats'
+import { until } from '../support/wait'
+
+setFlagsFromString('--expose-gc')
+const collect: () => void = runInNewContext('gc')
+
+/** Also what waits for a turn of the event loop to be let go. */
+async function collectAll (): Promise<void> {
+  for (let turns = 0; turns < 5; turns++) {
+    await setImmediate()
+    collect()
+  }
+}
 
 const CIPHER = 'TLS_AES_128_GCM_SHA256'
 const NONE = { 'aes-128-gcm': false, 'aes-256-gcm': false, 'chacha20-poly1305': false }
@@ -17,7 +32,7 @@ interface Surroundings {
 }
 
 /** A socket, and a session that answers as told. */
-function connected (answer: (choice: Choice) => Promotion | Refusal, { backends = ['kernel', 'threads'], cipher = CIPHER, version = 'TLSv1.3' }: Surroundings = {}) {
+function connected (answer: (choice: Choice, hear: TransmitListener) => Promotion | Refusal, { backends = ['kernel', 'threads'], cipher = CIPHER, version = 'TLSv1.3' }: Surroundings = {}) {
   const properties = {
     _handle: { fd: 0 },
     _bytesDispatched: 0,
@@ -35,10 +50,10 @@ function connected (answer: (choice: Choice) => Promotion | Refusal, { backends 
   const session = {
     matches: () => true,
     forget: () => { asked.forgotten = true },
-    promote: (_fd: number, choice: Choice) => {
+    promote: (_fd: number, choice: Choice, hear: TransmitListener) => {
       asked.times++
       asked.choices.push(choice)
-      return answer(choice)
+      return answer(choice, hear)
     }
   } as unknown as Session
   const connection = new Connection([session], undefined)
@@ -128,6 +143,29 @@ t.test('which backends the session may choose from', async t => {
       t.strictSame(counters.snapshot().connections.promoted, { kernel: 0, threads: 0, plain: 0, [backend]: 1 }, what)
     }
   }
+})
+
+t.test('a transmitter lives as long as the native part has its listener', async t => {
+  let listener: TransmitListener | undefined
+  let transmitter: WeakRef<Transmitter> | undefined
+  const promote = async () => {
+    const { promote } = connected((_choice, hear) => {
+      listener = hear
+      const made = { backend: 'threads', dataBytes: 0, fileBytes: 0 } as Transmitter
+      transmitter = new WeakRef(made)
+      return { transmitter: made, cause: null }
+    })
+    t.equal(await promote(), undefined)
+  }
+  await promote()
+  await collectAll()
+  t.ok(transmitter!.deref())
+  listener = undefined
+  await until(() => {
+    collect()
+    return transmitter!.deref() === undefined
+  })
+  t.equal(listener, undefined)
 })
 
 t.test('how the kernel refuses is said once where threads take its place', async t => {
