@@ -113,6 +113,14 @@ export interface Binding {
   tryToRead (fd: number, offset: number, done: (readable: boolean) => void): boolean
   /** Bytes of a regular file with blocks on a disk; -1: it is something else, or cannot be known without waiting. */
   sizeOf (fd: number): number
+  /**
+   * Puts the identity of each path's file (native/kernel/file_identity.h) into `identities`, 48 bytes each: device, inode,
+   * mode, size and the times of the last modification and change in nanoseconds since 1970, all 0 where there is no such
+   * file. 0, or the negative errno of the first that cannot be told without waiting for the disk.
+   */
+  identify (paths: readonly string[], identities: Uint8Array): number
+  /** The same of an open file. False where that cannot be told, or its file system's times are not to be believed. */
+  identifyFile (fd: number, identity: Uint8Array): boolean
   /** Whether a file's byte is known to be readable without waiting for the disk. */
   isCached (fd: number, offset: number): boolean
   /** Fills `bytes` from the file if that is known to need no waiting for the disk. */

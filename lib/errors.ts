@@ -37,3 +37,9 @@ export const FST_KTLS_BYPASSED = createError<[]>(
   'FST_KTLS_BYPASSED',
   'something writes to the TLS handle of a promoted connection directly (TLS or HTTP/2 within it, for one), which has left OpenSSL, or puts other chunks in place of those that are written to its stream; keep such connections from sending files, by "config: { ktls: false }" on their routes'
 )
+
+/** `fastify-ktls/static` is registered, and @fastify/static, on which it builds, cannot be loaded. */
+export const FST_KTLS_STATIC_MISSING = createError<[string]>(
+  'FST_KTLS_STATIC_MISSING',
+  'fastify-ktls/static needs @fastify/static, of version 8 or later; install it beside fastify-ktls: %s'
+)

@@ -5,6 +5,7 @@ import type { Backend, FallbackReason, FastifyKtlsOptions, Support } from '../ty
 import { Decisions, refuseRequest } from './reply/decisions'
 import { FST_KTLS_ALREADY_REGISTERED, FST_KTLS_UNAVAILABLE } from './errors'
 import { addFallbackHook, addOffloadHooks } from './reply/hooks'
+import { fileCountersOf } from './observe/file-counters'
 import { kernelCounters } from './observe/kernel-counters'
 import { parseOptions } from './options'
 import { Counters } from './observe/stats'
@@ -23,7 +24,7 @@ const plugin: FastifyPluginAsync<FastifyKtlsOptions> = async (fastify, options) 
 
   const counters = new Counters()
   const decisions = new Decisions(fastify, counters, mode)
-  fastify.decorate('ktls', { support, stats: () => ({ ...counters.snapshot(), senders: binding?.senders() ?? null, kernel: kernelCounters() }) })
+  fastify.decorate('ktls', { support, stats: () => ({ ...counters.snapshot(), files: fileCountersOf(fastify.server).snapshot(), senders: binding?.senders() ?? null, kernel: kernelCounters() }) })
   if (mode === 'off') return
 
   const backends = support.backends.filter(backend => allowed.includes(backend))

@@ -9,6 +9,7 @@
       "addon/transmitter_wrap.cc",
       "connection/promotion.cc",
       "connection/session.cc",
+      "kernel/file_identity.cc",
       "kernel/kernel_tls.cc",
       "kernel/page_cache.cc",
       "kernel/probe.cc",

@@ -177,6 +177,8 @@ declare namespace fastifyKtls {
     readonly bytes: PathCounts
     /** Replies that did not go by path `'file'`, by reason. */
     readonly fallbacks: Readonly<Partial<Record<FallbackReason, number>>>
+    /** Of `fastify-ktls/static`; all 0 where it is not registered. */
+    readonly files: FileFigures
     /** `null` without the addon and in mode `'off'`. */
     readonly senders: SenderFigures | null
     /** `null` where the kernel has none, as without the module `tls`. */
@@ -189,6 +191,24 @@ declare namespace fastifyKtls {
     readonly write: Readonly<Record<Backend, number>>
     readonly node: number
   }
+
+  /** The files that `fastify-ktls/static` keeps open. */
+  export interface FileFigures {
+    /** How many are open. */
+    readonly open: number
+    /** Requests that were answered from one. */
+    readonly hits: number
+    /** Requests that @fastify/static answered, by cause. */
+    readonly misses: Readonly<Record<FileMiss, number>>
+  }
+
+  /**
+   * - `'new'`: nothing is kept for this request: it was asked for the first or second time, or its answer cannot be kept.
+   * - `'changed'`: the file, or a folder on the way to it, has changed, or could not be looked at without waiting for a disk.
+   * - `'request'`: HEAD, a range or a condition.
+   * - `'headers'`: a hook has set the status, or a header that @fastify/static sets too.
+   */
+  export type FileMiss = 'new' | 'changed' | 'request' | 'headers'
 
   /** The threads that send for promoted connections, of whichever backend, in the whole process. */
   export interface SenderFigures {

@@ -153,6 +153,17 @@ export function takeDescriptor (stream: fs.ReadStream): number | undefined {
   return fd
 }
 
+/** Has a new stream take `fd`, which it closes, in place of opening its file; all else is as if it had. */
+export function openAs (stream: fs.ReadStream, fd: number): fs.ReadStream {
+  stream._construct = function (this: fs.ReadStream, callback) {
+    (this as unknown as InternalReadStream).fd = fd
+    callback()
+    this.emit('open', fd)
+    this.emit('ready')
+  }
+  return stream
+}
+
 /** Whether the stream was made over a descriptor and reads from its own position. */
 export function readsFromPosition (stream: fs.ReadStream): boolean {
   const { flags, start } = stream as unknown as InternalReadStream

@@ -56,7 +56,7 @@ export class Counters {
     if (reason !== null) this.#fallbacks[reason] = (this.#fallbacks[reason] ?? 0) + 1
   }
 
-  snapshot (): Omit<Stats, 'kernel' | 'senders'> {
+  snapshot (): Omit<Stats, 'files' | 'kernel' | 'senders'> {
     const bytes = copy(this.#bytesOfClosed)
     for (const connection of this.#open) add(bytes, connection.sent())
     return {

@@ -6,6 +6,7 @@
 
 #include "addon/session_wrap.h"
 #include "addon/transmitter_wrap.h"
+#include "kernel/file_identity.h"
 #include "kernel/page_cache.h"
 #include "kernel/probe.h"
 #include "transmit/sender.h"
@@ -113,6 +114,26 @@ Napi::Value SizeOf(const Napi::CallbackInfo& info) {
   return Napi::Number::New(info.Env(), known ? static_cast<double>(found.stx_size) : -1);
 }
 
+FileIdentity* IdentitiesIn(const Napi::Value& bytes) {
+  return reinterpret_cast<FileIdentity*>(bytes.As<Napi::Uint8Array>().Data());
+}
+
+// identify(paths, identities): 0, or the negative errno of the first that cannot be told.
+Napi::Value Identify(const Napi::CallbackInfo& info) {
+  const auto names = info[0].As<Napi::Array>();
+  std::vector<std::string> paths(names.Length());
+  for (uint32_t i = 0; i < paths.size(); i++)
+    paths[i] = names.Get(i).As<Napi::String>().Utf8Value();
+  return Napi::Number::New(info.Env(), IdentitiesOf(paths, IdentitiesIn(info[1])));
+}
+
+// identifyFile(fd, identity): whether it is known, and its file system's times are believed.
+Napi::Value IdentifyFile(const Napi::CallbackInfo& info) {
+  const int fd = info[0].As<Napi::Number>().Int32Value();
+  const bool known = IdentityOfFile(fd, IdentitiesIn(info[1])) == 0 && IsOnLocalFileSystem(fd);
+  return Napi::Boolean::New(info.Env(), known);
+}
+
 // isCached(fd, offset): whether the byte can be read without any work for the disk.
 Napi::Value IsByteCached(const Napi::CallbackInfo& info) {
   const int fd = info[0].As<Napi::Number>().Int32Value();
@@ -198,6 +219,8 @@ Napi::Object Init(Napi::Env env, Napi::Object exports) {
   exports.Set("close", Napi::Function::New(env, CloseDescriptor, "close"));
   exports.Set("tryToRead", Napi::Function::New(env, TryToRead, "tryToRead"));
   exports.Set("sizeOf", Napi::Function::New(env, SizeOf, "sizeOf"));
+  exports.Set("identify", Napi::Function::New(env, Identify, "identify"));
+  exports.Set("identifyFile", Napi::Function::New(env, IdentifyFile, "identifyFile"));
   exports.Set("isCached", Napi::Function::New(env, IsByteCached, "isCached"));
   exports.Set("readCached", Napi::Function::New(env, ReadCachedBytes, "readCached"));
   exports.Set("senders", Napi::Function::New(env, Senders, "senders"));

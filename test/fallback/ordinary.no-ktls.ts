@@ -147,6 +147,7 @@ t.test('mode "off" does nothing', async t => {
     replies: NOTHING,
     bytes: NOTHING,
     fallbacks: {},
+    files: { open: 0, hits: 0, misses: { new: 0, changed: 0, request: 0, headers: 0 } },
     senders: null,
     kernel: null
   })

@@ -9,6 +9,7 @@ const STATS: Stats = {
   replies: { file: { kernel: 40, threads: 400, plain: 4000 }, write: { kernel: 41, threads: 410, plain: 4100 }, node: 42 },
   bytes: { file: { kernel: 5_000_000_000, threads: 30, plain: 300 }, write: { kernel: 31, threads: 310, plain: 3100 }, node: 32 },
   fallbacks: { 'too-small': 20, http2: 21 },
+  files: { open: 12, hits: 13, misses: { new: 14, changed: 15, request: 16, headers: 17 } },
   senders: { threads: 2, cpuSeconds: 1.25, waiting: 3 },
   kernel: { open: { software: 1, device: 2 }, promoted: { software: 3, device: 4 }, keys: { updated: 10, failed: 11 } }
 }
@@ -40,6 +41,12 @@ const SAMPLES = [
   'fastify_ktls_bytes_total{path="node",backend="none"} 32',
   'fastify_ktls_fallbacks_total{reason="too-small"} 20',
   'fastify_ktls_fallbacks_total{reason="http2"} 21',
+  'fastify_ktls_files_open 12',
+  'fastify_ktls_file_requests_total{result="hit"} 13',
+  'fastify_ktls_file_requests_total{result="new"} 14',
+  'fastify_ktls_file_requests_total{result="changed"} 15',
+  'fastify_ktls_file_requests_total{result="request"} 16',
+  'fastify_ktls_file_requests_total{result="headers"} 17',
   'fastify_ktls_sender_threads 2',
   'fastify_ktls_sender_cpu_seconds_total 1.25',
   'fastify_ktls_sender_waiting 3',

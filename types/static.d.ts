@@ -1,0 +1,13 @@
+import type fastifyStatic from '@fastify/static'
+
+/**
+ * Takes the place of `@fastify/static`, which it registers beneath itself, with the same
+ * options, routes, decorators and answers. What is asked for a third time and later is
+ * answered from a file that is kept open, for as long as the file and each folder on the
+ * way to it are unchanged.
+ *
+ * Registration fails with `FST_KTLS_STATIC_MISSING` where @fastify/static is not installed.
+ */
+declare const fastifyKtlsStatic: typeof fastifyStatic & { readonly default: typeof fastifyStatic }
+
+export = fastifyKtlsStatic
