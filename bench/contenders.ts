@@ -53,7 +53,7 @@ function fastify (kind: ServerOptions['kind']) {
         await ask('watch')
         return () => ask('watched')
       },
-      ...kind === 'plugin' && { offloaded: () => ask('offloaded') },
+      ...(kind === 'plugin' || kind === 'kept') && { offloaded: () => ask('offloaded') },
       stop: async () => {
         child.disconnect()
         await exited
@@ -72,12 +72,14 @@ export function contendersOf (backend: Backend): readonly Contender[] {
   if (backend === 'plain') {
     return [
       { name: 'fastify-ktls', secure: false, kernelTls, start: fastify('plugin') },
+      { name: 'fastify-ktls/static', secure: false, kernelTls, start: fastify('kept') },
       { name: 'Fastify', secure: false, kernelTls, start: fastify('http') },
       { name: 'nginx', secure: false, kernelTls, start: nginx('nobody') }
     ]
   }
   return [
     { name: 'fastify-ktls', secure: true, kernelTls, start: fastify('plugin') },
+    { name: 'fastify-ktls/static', secure: true, kernelTls, start: fastify('kept') },
     { name: 'Fastify', secure: true, kernelTls: false, start: fastify('https') },
     { name: 'Fastify, plain HTTP', secure: false, kernelTls: false, start: fastify('http') },
     ...kernelTls ? [{ name: 'nginx, kernel TLS', secure: true, kernelTls, start: nginx('kernel') }] : [],

@@ -3,7 +3,7 @@
  * of them and each workload (Measurement).
  */
 import { randomBytes } from 'node:crypto'
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Backend } from '../types/index'
@@ -12,7 +12,7 @@ import { contendersOf } from './contenders'
 import type { Contender } from './contenders'
 import type { Running } from './running'
 import { Session, sha256 } from './session'
-import { FILES, JSON_BODY, JSON_PATH, WARM_UP, WORKLOADS, fileName } from './workloads'
+import { FILES, JSON_BODY, JSON_PATH, PAGE, WARM_UP, WORKLOADS, fileName } from './workloads'
 import type { Workload } from './workloads'
 
 export interface Measurement {
@@ -55,10 +55,11 @@ interface Started {
 /** Writes the files and returns each path's content. */
 function writeFiles (folder: string): Map<string, Buffer> {
   const contents = new Map([[JSON_PATH as string, Buffer.from(JSON_BODY)]])
-  for (const { size } of FILES) {
+  mkdirSync(join(folder, 'page'))
+  for (const { path, size } of [...FILES.map(({ size }) => ({ path: `/${fileName(size)}`, size })), ...PAGE]) {
     const content = randomBytes(size)
-    writeFileSync(join(folder, fileName(size)), content)
-    contents.set(`/${fileName(size)}`, content)
+    writeFileSync(join(folder, path), content)
+    contents.set(path, content)
   }
   return contents
 }
@@ -69,11 +70,11 @@ async function warmUp ({ contender, running }: Started): Promise<void> {
   await client.close()
 }
 
-async function measure (started: readonly Started[], workload: Workload, order: Order, expected: string): Promise<void> {
+async function measure (started: readonly Started[], workload: Workload, order: Order, hashOf: (path: string) => string): Promise<void> {
   const sessions: Session[] = []
   for (const { contender, running } of started) {
     const session = new Session(contender, running, workload, order)
-    await session.open(expected)
+    await session.open(hashOf)
     sessions.push(session)
   }
   const rounds = order.guest ? Math.min(order.samples, workload.guestSamples ?? Infinity) : order.samples
@@ -99,7 +100,7 @@ async function main (order: Order): Promise<void> {
     for (const one of started) await warmUp(one)
     for (const workload of WORKLOADS.filter(({ name }) => order.workloads.includes(name))) {
       const [first, last] = workload.range ?? [0, Infinity]
-      await measure(started, workload, order, sha256(contents.get(workload.path)!.subarray(first, last + 1)))
+      await measure(started, workload, order, path => sha256(contents.get(path)!.subarray(first, last + 1)))
     }
   } finally {
     for (const { running } of started) await running.stop()

@@ -52,7 +52,7 @@ export async function startNginx (root: string, folder: string, temporary: strin
         ssl_protocols TLSv1.3; ssl_conf_command Ciphersuites TLS_AES_256_GCM_SHA384;
         ${encrypts === 'kernel' ? 'ssl_conf_command Options KTLS;' : ''}`
   const running = await runNginx(root, temporary, `
-      sendfile on; tcp_nopush on; keepalive_requests 1000000; keepalive_timeout 1h;
+      sendfile on; tcp_nopush on; open_file_cache max=1000; keepalive_requests 1000000; keepalive_timeout 1h;
       server {
         listen 127.0.0.1:${port} ${encrypts === 'nobody' ? '' : 'ssl'};
         ${encrypts === 'nobody' ? '' : tls}

@@ -4,7 +4,7 @@ import type { Figures, Part, Spread } from './figures'
 /** What a nanosecond of the measuring machine stands for. */
 export type Unit = 'instructions' | 'seconds'
 
-const PLUGIN = 'fastify-ktls'
+const PLUGINS = ['fastify-ktls', 'fastify-ktls/static']
 const DEFAULT = 'Fastify'
 
 /** Thousands, or whole ones where that is exact enough. */
@@ -33,12 +33,12 @@ export function report ({ contenders, workloads, spread, ratio, sizeOf, clientsO
   const percent = (share: number) => `${(100 * share).toFixed(1)}%`
   const asShare = ({ median, least, most }: Spread) => `${percent(median)} (${percent(least)}–${percent(most)})`
   const withSpread = ({ median, least, most }: Spread) => `${inThousands(median)} (${inThousands(least)}–${inThousands(most)})`
-  const others = contenders.filter(contender => contender !== PLUGIN)
-  const ratios = table(
+  const others = contenders.filter(contender => !PLUGINS.includes(contender))
+  const ratios = (plugin: string) => table(
     ['', ...others, `main thread, ${DEFAULT}`],
     workloads.map(workload => [
       workload,
-      ...[...others.map(other => ratio(workload, 'all', PLUGIN, other)), ratio(workload, 'main', PLUGIN, DEFAULT)]
+      ...[...others.map(other => ratio(workload, 'all', plugin, other)), ratio(workload, 'main', plugin, DEFAULT)]
         .map(found => found === undefined ? '' : `${found.median.toFixed(3)} (${found.least.toFixed(3)}–${found.most.toFixed(3)})`)
     ])
   )
@@ -46,7 +46,9 @@ export function report ({ contenders, workloads, spread, ratio, sizeOf, clientsO
   return [
     `${what} a request, in all threads: median (least–most)`, '', cells(withSpread, 'all'),
     'The same in the main thread alone', '', cells(withSpread, 'main'),
-    `${PLUGIN} in all threads as a ratio to each of the others in the same round; last, its main thread to ${DEFAULT}'s: median (least–most)`, '', ratios,
+    ...PLUGINS.filter(plugin => contenders.includes(plugin)).flatMap(plugin => [
+      `${plugin} in all threads as a ratio to each of the others in the same round; last, its main thread to ${DEFAULT}'s: median (least–most)`, '', ratios(plugin)
+    ]),
     ...watched.length === 0 ? [] : [`Turns of a ${TIMER_PERIOD} ms timer of the event loop that were late by more than that: median (least–most)`, '', cells(asShare, 'late', watched)],
     ...(unit === 'instructions' || alone.length === 0
       ? []

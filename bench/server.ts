@@ -4,6 +4,7 @@ import fastifyStatic from '@fastify/static'
 import Fastify from 'fastify'
 import type { FastifyInstance } from 'fastify'
 import fastifyKtls from 'fastify-ktls'
+import fastifyKtlsStatic from 'fastify-ktls/static'
 import { certificate } from '../test/certificate'
 import type { Backend } from '../types/index'
 import { TIMER_PERIOD } from './running'
@@ -11,7 +12,8 @@ import { JSON_BODY } from './workloads'
 
 export interface ServerOptions {
   readonly folder: string
-  readonly kind: 'plugin' | 'https' | 'http'
+  /** 'kept': the plugin, and its files kept open. */
+  readonly kind: 'plugin' | 'kept' | 'https' | 'http'
   /** The plugin's option. */
   readonly minSize: number
   /** The only one that the plugin may use. */
@@ -23,8 +25,9 @@ export type Question = 'watch' | 'watched' | 'offloaded'
 
 async function serve ({ folder, kind, minSize, backend }: ServerOptions): Promise<void> {
   const app = (kind === 'http' || backend === 'plain' ? Fastify() : Fastify({ https: await certificate() })) as unknown as FastifyInstance
-  if (kind === 'plugin') await app.register(fastifyKtls, { mode: backend === 'kernel' ? 'require' : 'auto', backends: [backend], minSize })
-  await app.register(fastifyStatic, { root: folder })
+  const plugin = kind === 'plugin' || kind === 'kept'
+  if (plugin) await app.register(fastifyKtls, { mode: backend === 'kernel' ? 'require' : 'auto', backends: [backend], minSize })
+  await app.register(kind === 'kept' ? fastifyKtlsStatic : fastifyStatic, { root: folder })
   const body: unknown = JSON.parse(JSON_BODY)
   app.get('/json', async () => body)
   await app.listen({ port: 0, host: '127.0.0.1' })

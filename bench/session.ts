@@ -35,9 +35,9 @@ export class Session {
     this.measurement = { contender: contender.name, workload: workload.name, size: workload.size, clients: workload.clients ?? 1, all: [], main: [], elapsed: [], late: [] }
   }
 
-  /** Connects, compares a body's hash with `expected`, and warms up. */
-  async open (expected: string): Promise<void> {
-    const { path, warmUp, afterFile, clients = 1 } = this.#workload
+  /** Connects, compares the bodies' hashes, and warms up. */
+  async open (hashOf: (path: string) => string): Promise<void> {
+    const { warmUp, afterFile, clients = 1 } = this.#workload
     this.#countedBefore = await this.#running.offloaded?.() ?? 0
     await this.#watchingTheKernel(async () => {
       // A server's backlog has room for that many.
@@ -46,9 +46,11 @@ export class Session {
       }
       const [client] = this.#clients as [Client]
       if (afterFile) await this.#get(client, WARM_UP.path, WARM_UP.size)
-      const body = createHash('sha256')
-      await this.#get(client, path, this.#workload.size, bytes => body.update(bytes))
-      if (body.digest('hex') !== expected) throw new Error(`${path}: wrong bytes`)
+      for (const { path, size } of this.#parts) {
+        const body = createHash('sha256')
+        await this.#get(client, path, size, bytes => body.update(bytes))
+        if (body.digest('hex') !== hashOf(path)) throw new Error(`${path}: wrong bytes`)
+      }
       for (let i = 0; i < warmUp; i++) await this.#ask()
     })
   }
@@ -67,10 +69,10 @@ export class Session {
         ended = process.hrtime.bigint()
       } while (Number(ended - began) < this.#order.leastSample * 1e6)
       const end = usageOf(this.#running.pid)
-      const answered = asked * this.#clients.length
+      const answered = asked * this.#clients.length * this.#parts.length
       this.measurement.all.push((end.all - start.all) / answered)
       this.measurement.main.push((end.main - start.main) / answered)
-      this.measurement.elapsed.push(Number(ended - began) / asked)
+      this.measurement.elapsed.push(Number(ended - began) / asked / this.#parts.length)
       if (watched !== undefined) this.measurement.late.push(await watched())
     })
   }
@@ -105,14 +107,18 @@ export class Session {
     if (path !== JSON_PATH && size >= this.#order.minSize) this.#files++
   }
 
+  get #parts (): ReadonlyArray<{ readonly path: string, readonly size: number }> {
+    return this.#workload.page ?? [this.#workload]
+  }
+
   /** Once by each client. */
   async #ask (): Promise<void> {
-    const { path, size, fresh } = this.#workload
+    const { fresh } = this.#workload
     if (fresh) {
       await this.#clients[0]!.close()
       this.#clients = [await this.#connect()]
     }
-    await Promise.all(this.#clients.map(client => this.#get(client, path, size)))
+    for (const { path, size } of this.#parts) await Promise.all(this.#clients.map(client => this.#get(client, path, size)))
   }
 
   async #watchingTheKernel (work: () => Promise<void>): Promise<void> {

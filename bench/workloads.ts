@@ -1,7 +1,14 @@
+interface Asset {
+  readonly path: string
+  readonly size: number
+}
+
 /** What is asked of each server, over one connection, one request after the other. */
 export interface Workload {
   readonly name: string
   readonly path: string
+  /** In place of `path` all of these, one after the other; the figures are those of one of them. */
+  readonly page?: readonly Asset[]
   /** First and last byte, the last one inclusive; the whole without it. */
   readonly range?: readonly [first: number, last: number]
   /** Bytes of body. */
@@ -48,6 +55,14 @@ export function fileName (size: number): string {
   return `${size}.bin`
 }
 
+/** A web page's: sizes of a public benchmark's static files. */
+export const PAGE: readonly Asset[] = [
+  ['reset.css', 8192], ['layout.css', 25_600], ['theme.css', 18_432], ['components.css', 204_800], ['utilities.css', 61_440],
+  ['analytics.js', 12_288], ['helpers.js', 22_528], ['app.js', 204_800], ['vendor.js', 307_200], ['router.js', 35_840],
+  ['header.html', 122_880], ['footer.html', 56_320], ['regular.woff2', 18_432], ['bold.woff2', 22_528], ['logo.svg', 15_344],
+  ['icon-sprite.svg', 71_680], ['hero.webp', 46_080], ['thumb1.webp', 8192], ['thumb2.webp', 6144], ['manifest.json', 2883]
+].map(([name, size]) => ({ path: `/page/${name}`, size: Number(size) }))
+
 const files: readonly Workload[] = FILES.map(file => ({ ...file, path: `/${fileName(file.size)}` }))
 
 /** Without a warm-up: the many clients of a sample are warm by themselves. */
@@ -60,6 +75,7 @@ export const WORKLOADS: readonly Workload[] = [
   ...files,
   ...files.filter(({ size }) => size <= 64 * 1024 || size === 1 << 20).map(file => ({ ...file, name: `${file.name}, fresh connection`, warmUp: Math.min(file.warmUp, 100), requests: 5, fresh: true as const })),
   { name: '1 MB of 10 MB', path: `/${fileName(LARGE.size)}`, range: [3_000_000, 4_048_575], size: 1 << 20, warmUp: 10, requests: 16 },
+  { name: 'page of 20', path: PAGE[0]!.path, size: Math.round(PAGE.reduce((sum, { size }) => sum + size, 0) / PAGE.length), page: PAGE, warmUp: 100, requests: 3 },
   together('256 KB', 64),
   together('256 KB', 1000),
   together('4 MB', 64),

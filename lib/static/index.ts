@@ -6,13 +6,14 @@ import { loadBinding } from '../binding'
 import type { Binding } from '../binding'
 import { FST_KTLS_STATIC_MISSING } from '../errors'
 import type { FileMiss } from '../../types/index'
+import { readIfThere } from '../machine/read'
 import { fileCountersOf } from '../observe/file-counters'
 import type { FileCounters } from '../observe/file-counters'
 import { KeptFiles } from './kept-files'
 import { Learner } from './learner'
 
-/** Files that are kept open for one registration. */
-const LIMIT = 1000
+/** Files that are kept open for one registration: so many, and at most this share of the descriptors that the process may have (man 5 proc_pid_limits). */
+const [MOST, SHARE] = [1000, 0.25]
 
 /** Asked for under a condition, or for a part: @fastify/static answers. */
 const CONDITIONS = ['range', 'if-none-match', 'if-modified-since', 'if-match', 'if-unmodified-since'] as const
@@ -23,7 +24,7 @@ const plugin: FastifyPluginAsync<FastifyStaticOptions> = async (fastify, options
   let registering = 'binding' in loaded && canKeep(options)
   if ('binding' in loaded && registering) {
     const counters = fileCountersOf(fastify.server)
-    const files = new KeptFiles(loaded.binding, counters, LIMIT)
+    const files = new KeptFiles(loaded.binding, counters, limit())
     fastify.addHook('onClose', async () => files.close())
     const wrap = keeping(loaded.binding, files, counters, options)
     fastify.addHook('onRoute', route => {
@@ -32,6 +33,11 @@ const plugin: FastifyPluginAsync<FastifyStaticOptions> = async (fastify, options
   }
   fastify.register(fastifyStatic, options)
   fastify.after(() => { registering = false })
+}
+
+function limit (): number {
+  const [, descriptors] = /^Max open files +(\d+)/m.exec(readIfThere('/proc/self/limits') ?? '') ?? []
+  return descriptors === undefined ? MOST : Math.min(MOST, Math.floor(Number(descriptors) * SHARE))
 }
 
 function load (): FastifyPluginAsync<FastifyStaticOptions> {

@@ -82,8 +82,13 @@ export class Learner {
       const fd = this.#binding.duplicate(fileDescriptorOf(stream)!)
       if (fd < 0) return
       const proof = Proof.take(this.#binding, paths, fd, asked)
-      if (proof === undefined || proof.size !== size) this.#binding.close(fd)
+      if (proof === undefined || proof.size !== size || !isDated(headers, proof.modified)) this.#binding.close(fd)
       else this.#files.keep(key, fd, { path: path as string, size, headers, proof })
     })
   }
+}
+
+/** Whether the head is of this file, and not of one that had its name when @fastify/static asked, by a link above the root that has been switched since. */
+function isDated ({ 'last-modified': date }: Answer['headers'], modified: number): boolean {
+  return date === undefined || Date.parse(String(date)) === Math.floor(modified / 1000) * 1000
 }

@@ -26,12 +26,16 @@ export class Proof {
 
   /** Of the file, in bytes. */
   readonly size: number
+  /** Of its content, in milliseconds since 1970. */
+  readonly modified: number
 
   private constructor (binding: Binding, paths: readonly string[], identities: Buffer) {
     this.#binding = binding
     this.#paths = paths
     this.#identities = identities
-    this.size = Number(identities.readBigInt64LE(identities.length - IDENTITY_BYTES + SIZE * 8))
+    const file = identities.length - IDENTITY_BYTES
+    this.size = Number(identities.readBigInt64LE(file + SIZE * 8))
+    this.modified = Number(identities.readBigInt64LE(file + MODIFIED * 8)) / NANOSECONDS
   }
 
   /**
