@@ -1,5 +1,5 @@
 /* A kept file is never stale: whatever changes in the file system, the next answer is that of @fastify/static. */
-import { appendFileSync, mkdirSync, mkdtempSync, renameSync, rmSync, statSync, symlinkSync, truncateSync, utimesSync, writeFileSync } from 'node:fs'
+import { appendFileSync, mkdirSync, mkdtempSync, renameSync, rmSync, statSync, symlinkSync, truncateSync, unlinkSync, utimesSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { setTimeout } from 'node:timers/promises'
 import type { FastifyStaticOptions } from '@fastify/static'
@@ -65,13 +65,13 @@ const CHANGES: readonly Change[] = [
   {
     what: 'a link switched',
     url: '/current/b.txt',
-    make: root => { rmSync(join(root, 'current')); symlinkSync('second', join(root, 'current')) }
+    make: root => { unlinkSync(join(root, 'current')); symlinkSync('second', join(root, 'current')) }
   },
   {
     what: 'a link above the root switched',
     url: '/b.txt',
     options: root => ({ root: join(root, 'current') }),
-    make: root => { rmSync(join(root, 'current')); symlinkSync('second', join(root, 'current')) }
+    make: root => { unlinkSync(join(root, 'current')); symlinkSync('second', join(root, 'current')) }
   },
   { what: 'a compressed sibling created', options: () => ({ preCompressed: true }), make: root => write(root, 'a.txt.br', 'br') },
   { what: 'a compressed sibling removed', url: '/c.txt', options: () => ({ preCompressed: true }), make: root => rmSync(join(root, 'c.txt.br')) },
