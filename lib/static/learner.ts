@@ -11,8 +11,9 @@ import { Proof, pathsOf } from './proof'
 const HEADERS = ['accept-ranges', 'cache-control', 'content-length', 'content-type', 'etag', 'last-modified']
 const HEADERS_OF_COMPRESSED = [...HEADERS, 'content-encoding', 'vary']
 
-/** Requests that have been asked once; a second time they are learnt. */
-const MAX_ASKED = 10_000
+/** Requests that have been asked once, of which a second time is learnt; and characters of one: clients choose both. */
+const MAX_ASKED = 4096
+const MAX_KEY = 512
 
 /** Learns from @fastify/static's replies what to answer the next time. */
 export class Learner {
@@ -64,6 +65,7 @@ export class Learner {
   }
 
   #isAskedAgain (key: string): boolean {
+    if (key.length > MAX_KEY) return false
     if (this.#asked.has(key)) return true
     if (this.#asked.size >= MAX_ASKED) this.#asked.clear()
     this.#asked.add(key)

@@ -28,6 +28,12 @@ for (const [folder, name, content] of [
 symlinkSync('a.txt', join(root, 'link.txt'))
 symlinkSync(join(other, 'only.txt'), join(root, 'outside.txt'))
 
+/** Too long to be remembered. */
+const longRoot = makeFolder(t)
+const longPath = `/${Array(4).fill('d'.repeat(200)).join('/')}`
+mkdirSync(join(longRoot, longPath, '..'), { recursive: true })
+writeFileSync(join(longRoot, longPath), 'deep')
+
 const OPTIONS: Record<string, FastifyStaticOptions> = {
   'the defaults': { root },
   'a URL for a root': { root: pathToFileURL(root) },
@@ -109,7 +115,7 @@ t.test('what is kept, and what is not', async t => {
   for (const [options, path, keeps] of [
     [{ root }, '/a.txt', true], [{ root }, '/', true], [{ root }, '/large.bin', true], [{ root }, '/link.txt', true], [{ root }, '/outside.txt', true],
     [{ root, preCompressed: true }, '/a.txt', true], [{ root: [other, root] }, '/sub/b.js', true], [{ root, wildcard: false }, '/sub/b.js', true],
-    [{ root }, '/empty', false], [{ root, setHeaders: () => {} }, '/a.txt', false], [{ root, allowedPath: () => true }, '/a.txt', false]
+    [{ root }, '/empty', false], [{ root }, `/a.txt?${'x'.repeat(600)}`, true], [{ root: longRoot, wildcard: false }, longPath, false], [{ root, setHeaders: () => {} }, '/a.txt', false], [{ root, allowedPath: () => true }, '/a.txt', false]
   ] as const) {
     const { kept } = await compared(t, options as FastifyStaticOptions)
     for (let time = 1; time <= 3; time++) await kept.inject(path)
