@@ -24,7 +24,7 @@ import { until } from '../support/wait'
 /** Reads beyond it are held back. */
 const FROM = 1 << 20
 /** A client that has so much waits for one that is held: the rest is in reads ahead, pipes and records. */
-const FIRST_PART = FROM - (256 << 10)
+const FIRST_PART = FROM - (512 << 10)
 
 /** As in native/transmit/blocking_pool.cc. */
 const READERS = 16
