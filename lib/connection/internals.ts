@@ -153,13 +153,15 @@ export function takeDescriptor (stream: fs.ReadStream): number | undefined {
   return fd
 }
 
-/** Has a new stream take `fd`, which it closes, in place of opening its file; all else is as if it had. */
+/** Has a new stream take `fd`, which it closes, in place of opening its file; all else is as if it had, in a later turn of the event loop. */
 export function openAs (stream: fs.ReadStream, fd: number): fs.ReadStream {
-  stream._construct = function (this: fs.ReadStream, callback) {
-    (this as unknown as InternalReadStream).fd = fd
-    callback()
-    this.emit('open', fd)
-    this.emit('ready')
+  stream._construct = callback => {
+    setImmediate(() => {
+      (stream as unknown as InternalReadStream).fd = fd
+      callback()
+      stream.emit('open', fd)
+      stream.emit('ready')
+    })
   }
   return stream
 }

@@ -1,19 +1,15 @@
 import { isMainThread } from 'node:worker_threads'
 import type { FastifyStaticOptions } from '@fastify/static'
-import type { FastifyPluginAsync, FastifyReply, FastifyRequest, RouteHandlerMethod } from 'fastify'
+import type { FastifyInstance, FastifyPluginAsync, FastifyReply, FastifyRequest, RouteHandlerMethod, RouteOptions } from 'fastify'
 import fp from 'fastify-plugin'
-import { loadBinding } from '../binding'
-import type { Binding } from '../binding'
-import { FST_KTLS_STATIC_MISSING } from '../errors'
 import type { FileMiss } from '../../types/index'
-import { readIfThere } from '../machine/read'
+import { loadBinding } from '../binding'
+import { FST_KTLS_STATIC_MISSING } from '../errors'
 import { fileCountersOf } from '../observe/file-counters'
 import type { FileCounters } from '../observe/file-counters'
+import { Answers } from './answers'
 import { KeptFiles } from './kept-files'
 import { Learner } from './learner'
-
-/** Files that are kept open for one registration: so many, and at most this share of the descriptors that the process may have (man 5 proc_pid_limits). */
-const [MOST, SHARE] = [1000, 0.25]
 
 /** Asked for under a condition, or for a part: @fastify/static answers. */
 const CONDITIONS = ['range', 'if-none-match', 'if-modified-since', 'if-match', 'if-unmodified-since'] as const
@@ -21,23 +17,20 @@ const CONDITIONS = ['range', 'if-none-match', 'if-modified-since', 'if-match', '
 const plugin: FastifyPluginAsync<FastifyStaticOptions> = async (fastify, options) => {
   const fastifyStatic = load()
   const loaded = loadBinding()
-  let registering = 'binding' in loaded && canKeep(options)
-  if ('binding' in loaded && registering) {
-    const counters = fileCountersOf(fastify.server)
-    const files = new KeptFiles(loaded.binding, counters, limit())
-    fastify.addHook('onClose', async () => files.close())
-    const wrap = keeping(loaded.binding, files, counters, options)
-    fastify.addHook('onRoute', route => {
-      if (registering) route.handler = wrap(route.handler)
-    })
+  // In a worker Node warns of descriptors that it has not opened.
+  const answers = 'binding' in loaded && isMainThread ? Answers.of(options) : undefined
+  if (!('binding' in loaded) || answers === undefined) {
+    fastify.register(fastifyStatic, options)
+    return
   }
-  fastify.register(fastifyStatic, options)
-  fastify.after(() => { registering = false })
-}
 
-function limit (): number {
-  const [, descriptors] = /^Max open files +(\d+)/m.exec(readIfThere('/proc/self/limits') ?? '') ?? []
-  return descriptors === undefined ? MOST : Math.min(MOST, Math.floor(Number(descriptors) * SHARE))
+  const counters = fileCountersOf(fastify.server)
+  const files = new KeptFiles(loaded.binding, counters)
+  fastify.addHook('onClose', async () => files.close())
+  const wrap = keeping(files, new Learner(loaded.binding, files, answers), counters)
+  // By its name other plugins may ask for @fastify/static.
+  const beneath: typeof fastifyStatic = async (instance, options) => fastifyStatic(wrapping(instance, wrap), options)
+  fastify.register(fp(beneath, { fastify: '5.x', name: '@fastify/static' }), options)
 }
 
 function load (): FastifyPluginAsync<FastifyStaticOptions> {
@@ -48,47 +41,49 @@ function load (): FastifyPluginAsync<FastifyStaticOptions> {
   }
 }
 
-/** These are asked at each request; and in a worker Node warns of descriptors that it has not opened. */
-function canKeep ({ setHeaders, allowedPath, ...options }: FastifyStaticOptions): boolean {
-  return isMainThread && setHeaders === undefined && allowedPath === undefined && !('onFile' in options)
+type Wrap = (route: RouteOptions) => RouteHandlerMethod
+
+/** The instance, but for the handlers of routes that are added by it: an onRoute hook of the application's finds them wrapped already, and may wrap them in turn. */
+function wrapping (instance: FastifyInstance, wrap: Wrap): FastifyInstance {
+  return Object.create(instance, { route: { value: (route: RouteOptions) => instance.route({ ...route, handler: wrap(route) }) } }) as FastifyInstance
 }
 
-function keeping (binding: Binding, files: KeptFiles, counters: FileCounters, options: FastifyStaticOptions): (handler: RouteHandlerMethod) => RouteHandlerMethod {
-  const learner = new Learner(binding, files, options)
-  const byEncoding = options.preCompressed === true
-
+function keeping (files: KeptFiles, learner: Learner, counters: FileCounters): Wrap {
   const refuse = (request: FastifyRequest, reply: FastifyReply): FileMiss | undefined => {
     if (!isPlainGet(request)) return 'request'
     return learner.isUntouched(reply) ? undefined : 'headers'
   }
 
-  return handler => function (request, reply) {
-    const cause = refuse(request, reply)
-    if (cause !== undefined) {
-      counters.missed(cause)
-      return handler.call(this, request, reply)
+  return ({ handler, config }) => {
+    // Without wildcard each file has a route of its own, and the URL is not looked at again.
+    const { file } = (config ?? {}) as { file?: string }
+    return function (request, reply) {
+      const cause = refuse(request, reply)
+      if (cause !== undefined) {
+        counters.missed(cause)
+        return handler.call(this, request, reply)
+      }
+      const path = file ?? pathOf(request)
+      const answer = files.find(path)
+      const stream = answer && files.open(answer)
+      if (stream === undefined) {
+        learner.watch(path, reply)
+        return handler.call(this, request, reply)
+      }
+      reply.headers(answer!.headers).send(stream)
     }
-    const key = keyOf(request, byEncoding)
-    const answer = files.find(key)
-    const stream = answer && files.open(answer)
-    if (stream === undefined) {
-      learner.watch(key, reply)
-      return handler.call(this, request, reply)
-    }
-    reply.headers(answer!.headers).send(stream)
   }
 }
 
-function isPlainGet ({ method, headers }: FastifyRequest): boolean {
+/** By what @fastify/static looks at, which hooks do not change. */
+function isPlainGet ({ raw: { method, headers } }: FastifyRequest): boolean {
   return method === 'GET' && CONDITIONS.every(name => headers[name] === undefined)
 }
 
-/** What @fastify/static looks at of a request. */
-function keyOf ({ raw, headers }: FastifyRequest, byEncoding: boolean): string {
+function pathOf ({ raw }: FastifyRequest): string {
   const url = raw.url!
   const query = url.indexOf('?')
-  const path = query < 0 ? url : url.slice(0, query)
-  return byEncoding ? `${path} ${headers['accept-encoding'] ?? ''}` : path
+  return query < 0 ? url : url.slice(0, query)
 }
 
 const keepingStatic = fp(plugin, { fastify: '5.x', name: 'fastify-ktls/static' })

@@ -2,7 +2,9 @@ import { createReadStream } from 'node:fs'
 import type { ReadStream } from 'node:fs'
 import type { Binding } from '../binding'
 import { openAs } from '../connection/internals'
+import { readIfThere } from '../machine/read'
 import type { FileCounters } from '../observe/file-counters'
+import type { Headers } from './answers'
 import type { Proof } from './proof'
 
 /** Milliseconds after which a file that nobody asks for is closed. */
@@ -11,9 +13,8 @@ const IDLE = 60_000
 /** What @fastify/static made of a request, and the file that it found. */
 export interface Answer {
   readonly path: string
-  /** Bytes, one at least. */
-  readonly size: number
-  readonly headers: Readonly<Record<string, string | number | string[]>>
+  readonly headers: Headers
+  /** Of one byte at least. */
   readonly proof: Proof
 }
 
@@ -23,20 +24,33 @@ interface KeptFile extends Answer {
   used: boolean
 }
 
-/** Files that are kept open, with the answers they were sent under; of too many the one that was asked for longest ago goes. */
+/** Files that are kept open in the process, by all registrations: so many, and at most this share of the descriptors that it may have. */
+const [MOST, SHARE] = [1000, 0.25]
+
+let limit: number | undefined
+let open = 0
+
+/** man 5 proc_pid_limits */
+function hasRoom (): boolean {
+  if (limit === undefined) {
+    const [, descriptors] = /^Max open files +(\d+)/m.exec(readIfThere('/proc/self/limits') ?? '') ?? []
+    limit = descriptors === undefined ? MOST : Math.min(MOST, Math.floor(Number(descriptors) * SHARE))
+  }
+  return open < limit
+}
+
+/** Files that are kept open for one registration, with the answers they were sent under; where there is no room for another, the one that was asked for longest ago goes. */
 export class KeptFiles {
   readonly #binding: Binding
   readonly #counters: FileCounters
-  readonly #limit: number
-  /** By request; in the order in which they were last asked for. */
+  /** By path; in the order in which they were last asked for. */
   readonly #files = new Map<string, KeptFile>()
   #timer: NodeJS.Timeout | undefined
   #closed = false
 
-  constructor (binding: Binding, counters: FileCounters, limit: number) {
+  constructor (binding: Binding, counters: FileCounters) {
     this.#binding = binding
     this.#counters = counters
-    this.#limit = limit
   }
 
   /** What is kept for a request, if it is proved to hold. */
@@ -63,17 +77,20 @@ export class KeptFiles {
     if (this.#closed) return this.#binding.close(fd)
     const former = this.#files.get(key)
     if (former !== undefined) this.#drop(key, former)
+    const [oldest] = this.#files
+    if (!hasRoom() && oldest !== undefined) this.#drop(...oldest)
+    if (!hasRoom()) return this.#binding.close(fd)
     this.#files.set(key, { ...answer, fd, used: true })
+    open++
     this.#counters.opened()
-    if (this.#files.size > this.#limit) this.#drop(...this.#files.entries().next().value!)
     this.#timer ??= setInterval(() => this.#closeIdle(), IDLE).unref()
   }
 
   /** A stream of the whole file over a descriptor of its own; undefined when there is none left. */
   open (answer: Answer): ReadStream | undefined {
-    const { fd: kept, path, size } = answer as KeptFile
+    const { fd: kept, path, proof } = answer as KeptFile
     const fd = this.#binding.duplicate(kept)
-    return fd < 0 ? undefined : openAs(createReadStream(path, { start: 0, end: size - 1 }), fd)
+    return fd < 0 ? undefined : openAs(createReadStream(path, { start: 0, end: proof.size - 1 }), fd)
   }
 
   close (): void {
@@ -91,6 +108,7 @@ export class KeptFiles {
 
   #drop (key: string, { fd }: KeptFile): void {
     this.#files.delete(key)
+    open--
     this.#counters.closed()
     this.#binding.close(fd)
   }

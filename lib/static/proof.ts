@@ -1,4 +1,3 @@
-import { dirname, relative, resolve, sep } from 'node:path'
 import type { Binding } from '../binding'
 
 /** Of an identity, in bytes (native/kernel/file_identity.h). */
@@ -14,11 +13,7 @@ const TICK = 20
 
 let scratch = Buffer.alloc(16 * IDENTITY_BYTES)
 
-/**
- * That an answer given once would be given again: the file is the same, and each folder
- * from the root down to it, where something could have been that is asked for first: a
- * compressed sibling, another index, a file of an earlier root.
- */
+/** That an answer given once would be given again: the file is the same, and each folder on the way to it. */
 export class Proof {
   readonly #binding: Binding
   readonly #paths: readonly string[]
@@ -64,20 +59,4 @@ export class Proof {
     if (scratch.length < length) scratch = Buffer.alloc(length)
     return this.#binding.identify(this.#paths, scratch) === 0 && this.#identities.compare(scratch, 0, length) === 0
   }
-}
-
-/**
- * What an answer depends on that was found at `file`: the folders from each root down to
- * where it is, up to the root that has it, and the file last. Undefined: it is in none.
- */
-export function pathsOf (file: string, roots: readonly string[]): string[] | undefined {
-  const index = roots.findIndex(root => file.startsWith(resolve(root) + sep))
-  if (index < 0) return undefined
-  const below = relative(resolve(roots[index]!), dirname(file)).split(sep).filter(Boolean)
-  const folders = roots.slice(0, index + 1).flatMap(root => {
-    const all = [resolve(root)]
-    for (const name of below) all.push(resolve(all.at(-1)!, name))
-    return all
-  })
-  return [...folders, file]
 }

@@ -4,6 +4,7 @@ import { dirname, join } from 'node:path'
 import { setTimeout } from 'node:timers/promises'
 import type { FastifyStaticOptions } from '@fastify/static'
 import t from 'tap'
+import { fileCountersOf } from '../../lib/observe/file-counters'
 import { makeFolder, openCount } from '../support/files'
 import { until } from '../support/wait'
 import { compared } from './compared'
@@ -147,7 +148,7 @@ t.test('requests and changes of the file system, as they come', async t => {
   const names = ['a.txt', 'a.txt.br', 'a.txt.gz', 'index.html', 'page.html', 'page', 'sub/b.txt', 'sub/index.html', 'sub/deep/c.txt', 'c.txt', 'c.txt.br']
   const urls = ['/a.txt', '/', '/page', '/sub', '/sub/', '/sub/b.txt', '/sub/deep/c.txt', '/c.txt', '/a.txt?x', '//a.txt', '/nope']
   const all = await Promise.all([
-    { root }, { root, preCompressed: true }, { root: [second, root] }, { root: [second, root], preCompressed: true, extensions: ['html'] }, { root, index: ['page.html', 'index.html'] },
+    { root }, { root, prefix: '/' }, { root: second }, { root, preCompressed: true }, { root: [second, root] }, { root: [second, root], preCompressed: true, extensions: ['html'] }, { root, index: ['page.html', 'index.html'] },
     { root, redirect: true }
   ].map(options => compared(t, options as FastifyStaticOptions)))
   const change = async () => {
@@ -177,6 +178,8 @@ t.test('requests and changes of the file system, as they come', async t => {
     t.equal(kept, plain, `step ${step}: ${JSON.stringify(request)}`)
   }
   t.equal(wrong, 0)
+  const hits = all.reduce((sum, { kept }) => sum + fileCountersOf(kept.server).snapshot().hits, 0)
+  t.ok(hits > steps / 20, `${hits} from files kept open`)
   await Promise.all(all.map(({ kept }) => kept.close()))
   // Closed in libuv's pool.
   await until(() => openCount(join(root, 'a.txt')) === 0)
