@@ -23,17 +23,20 @@ export class Answers {
 
   /**
    * Undefined where an answer depends on more than its file: on what the application's functions
-   * say, or on whether another file is there, in another root, compressed, or by another name.
+   * say, on whether another file is there, in another root, compressed, or by another name, or on
+   * a part of the path that may be anything. Options that are not valid are for @fastify/static to refuse.
    */
   static of (options: FastifyStaticOptions): Answers | undefined {
-    const { root, index = INDEX, extensions, setHeaders, allowedPath, preCompressed, list } = options
+    const { root, index = INDEX, prefix = '/', wildcard, extensions, setHeaders, allowedPath, preCompressed, list } = options
     if (setHeaders !== undefined || allowedPath !== undefined || 'onFile' in options || preCompressed || list || extensions !== undefined) return undefined
+    const folder = folderOf(root)
     const [name, ...others] = [index || []].flat()
-    if (others.length > 0 || name?.includes('/') === true || root === undefined || Array.isArray(root)) return undefined
+    if (folder === undefined || others.length > 0 || (name !== undefined && !isName(name))) return undefined
+    if (wildcard === false || /[:*(]/.test(prefix)) return undefined
     const { acceptRanges, cacheControl, lastModified, etag, contentType } = options
     const headers = Object.entries({ 'accept-ranges': acceptRanges, 'cache-control': cacheControl, 'last-modified': lastModified, etag, 'content-type': contentType })
     const set = headers.filter(([, option]) => option !== false).map(([header]) => header)
-    return new Answers(resolve(root instanceof URL ? fileURLToPath(root) : root as string), name, [...set, 'content-length'])
+    return new Answers(folder, name, [...set, 'content-length'])
   }
 
   /** What was set since there were `before` headers, if that is what @fastify/static sets. */
@@ -54,6 +57,15 @@ export class Answers {
     for (const name of relative(this.#root, dirname(file)).split(sep).filter(Boolean)) folders.push(join(folders.at(-1)!, name))
     return [...folders, file]
   }
+}
+
+function folderOf (root: unknown): string | undefined {
+  if (root instanceof URL && root.protocol === 'file:') return resolve(fileURLToPath(root))
+  return typeof root === 'string' ? resolve(root) : undefined
+}
+
+function isName (index: unknown): boolean {
+  return typeof index === 'string' && !index.includes('/')
 }
 
 /** Not one that it refuses. */

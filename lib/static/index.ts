@@ -1,3 +1,4 @@
+import type { ReadStream } from 'node:fs'
 import { isMainThread } from 'node:worker_threads'
 import type { FastifyStaticOptions } from '@fastify/static'
 import type { FastifyInstance, FastifyPluginAsync, FastifyReply, FastifyRequest, RouteHandlerMethod, RouteOptions } from 'fastify'
@@ -8,6 +9,7 @@ import { FST_KTLS_STATIC_MISSING } from '../errors'
 import { fileCountersOf } from '../observe/file-counters'
 import type { FileCounters } from '../observe/file-counters'
 import { Answers } from './answers'
+import type { Headers } from './answers'
 import { KeptFiles } from './kept-files'
 import { Learner } from './learner'
 
@@ -18,7 +20,7 @@ const plugin: FastifyPluginAsync<FastifyStaticOptions> = async (fastify, options
   const fastifyStatic = load()
   const loaded = loadBinding()
   // In a worker Node warns of descriptors that it has not opened.
-  const answers = 'binding' in loaded && isMainThread ? Answers.of(options) : undefined
+  const answers = 'binding' in loaded && isMainThread && isKnown() ? Answers.of(options) : undefined
   if (!('binding' in loaded) || answers === undefined) {
     fastify.register(fastifyStatic, options)
     return
@@ -41,6 +43,12 @@ function load (): FastifyPluginAsync<FastifyStaticOptions> {
   }
 }
 
+/** Earlier ones than 10 answer by `request.params`, which hooks may change. */
+function isKnown (): boolean {
+  const { version } = require('@fastify/static/package.json') as { version: string }
+  return Number.parseInt(version, 10) >= 10
+}
+
 type Wrap = (route: RouteOptions) => RouteHandlerMethod
 
 /** The instance, but for the handlers of routes that are added by it: an onRoute hook of the application's finds them wrapped already, and may wrap them in turn. */
@@ -54,25 +62,24 @@ function keeping (files: KeptFiles, learner: Learner, counters: FileCounters): W
     return learner.isUntouched(reply) ? undefined : 'headers'
   }
 
-  return ({ handler, config }) => {
-    // Without wildcard each file has a route of its own, and the URL is not looked at again.
-    const { file } = (config ?? {}) as { file?: string }
-    return function (request, reply) {
-      const cause = refuse(request, reply)
-      if (cause !== undefined) {
-        counters.missed(cause)
-        return handler.call(this, request, reply)
-      }
-      const path = file ?? pathOf(request)
-      const answer = files.find(path)
-      const stream = answer && files.open(answer)
-      if (stream === undefined) {
-        learner.watch(path, reply)
-        return handler.call(this, request, reply)
-      }
-      reply.headers(answer!.headers).send(stream)
+  return ({ handler }) => function (request, reply) {
+    const cause = refuse(request, reply)
+    if (cause !== undefined) {
+      counters.missed(cause)
+      return handler.call(this, request, reply)
     }
+    const path = pathOf(request)
+    const answer = files.find(path)
+    const stream = answer && files.open(answer)
+    if (stream !== undefined) return send(reply, answer!.headers, stream)
+    learner.watch(path, reply)
+    return handler.call(this, request, reply)
   }
+}
+
+/** As @fastify/static ends: with the reply. */
+async function send (reply: FastifyReply, headers: Headers, stream: ReadStream): Promise<void> {
+  await reply.code(200).headers(headers).send(stream)
 }
 
 /** By what @fastify/static looks at, which hooks do not change. */

@@ -24,9 +24,9 @@ export class Learner {
     this.#answers = answers
   }
 
-  /** Whether @fastify/static would replace nothing that a hook has set. */
+  /** Whether @fastify/static would replace nothing that a hook has set, and what it sets itself stays so. */
   isUntouched (reply: FastifyReply): boolean {
-    return reply.statusCode === 200 && !this.#answers.headers.some(name => reply.hasHeader(name))
+    return reply.statusCode === 200 && !Object.hasOwn(reply, 'header') && !Object.hasOwn(reply, 'headers') && !this.#answers.headers.some(name => reply.hasHeader(name))
   }
 
   /**

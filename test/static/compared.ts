@@ -4,7 +4,7 @@ import Fastify from 'fastify'
 import type { FastifyInstance, InjectOptions } from 'fastify'
 import { sha256 } from '../support/files'
 
-const keepingStatic = require('../../lib/static/index') as typeof fastifyStatic
+export const keepingStatic = require('../../lib/static/index') as typeof fastifyStatic
 
 export interface Compared {
   readonly kept: FastifyInstance

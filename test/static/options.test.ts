@@ -3,13 +3,14 @@ import { once } from 'node:events'
 import fs, { mkdirSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
+import fastifyStatic from '@fastify/static'
 import type { FastifyStaticOptions } from '@fastify/static'
 import Fastify from 'fastify'
 import type { FastifyInstance, InjectOptions } from 'fastify'
 import t from 'tap'
 import { makeFolder, openCount } from '../support/files'
 import { until } from '../support/wait'
-import { compared } from './compared'
+import { compared, keepingStatic } from './compared'
 
 /** The first answer, the one that is learnt, and what is kept. */
 const TIMES = 4
@@ -117,7 +118,7 @@ t.test('what is kept, and what is not', async t => {
     [{ root }, '/a.txt', true], [{ root }, '/', true], [{ root }, '/large.bin', true], [{ root }, '/link.txt', true], [{ root }, '/outside.txt', true],
     [{ root, preCompressed: true }, '/a.txt', false], [{ root: [other, root] }, '/sub/b.js', false], [{ root, prefix: '/x/' }, '/x/sub/b.js', true],
     [{ root }, '/sub', true], [{ root }, '/with%20space.txt', true], [{ root }, '/%61.txt', false], [{ root, index: ['index.html', 'page.html'] }, '/a.txt', false],
-    [{ root, extensions: ['html'] }, '/a.txt', false], [{ root, list: true }, '/a.txt', false], [{ root, etag: false, contentType: false }, '/a.txt', true], [{ root, wildcard: false }, '/sub/b.js', true],
+    [{ root, extensions: ['html'] }, '/a.txt', false], [{ root, list: true }, '/a.txt', false], [{ root, etag: false, contentType: false }, '/a.txt', true], [{ root, wildcard: false }, '/sub/b.js', false], [{ root, prefix: '/:a/' }, '/1/a.txt', false],
     [{ root }, '/empty', false], [{ root }, `/a.txt?${'x'.repeat(600)}`, true], [{ root: longRoot, wildcard: false }, longPath, false], [{ root, setHeaders: () => {} }, '/a.txt', false], [{ root, allowedPath: () => true }, '/a.txt', false]
   ] as const) {
     const { kept } = await compared(t, options as FastifyStaticOptions)
@@ -207,6 +208,56 @@ t.test('what an onRoute hook of the application puts around a handler is asked e
   }
 })
 
+t.test('one that awaits the handler, and is done when the reply is', async t => {
+  const ended: boolean[] = []
+  const { ask } = await compared(t, { root }, app => {
+    app.addHook('onRoute', route => {
+      const { handler } = route
+      route.handler = async function (request, reply) {
+        try {
+          return await handler.call(this, request, reply)
+        } finally {
+          ended.push(reply.raw.writableEnded)
+        }
+      }
+    })
+  })
+  for (let time = 1; time <= TIMES; time++) {
+    const [kept, plain] = await ask({ url: '/a.txt' })
+    t.equal(kept, plain)
+    t.match(kept, '5000')
+  }
+  await until(() => ended.length === 2 * TIMES)
+  t.ok(ended.every(Boolean))
+})
+
+t.test('a hook that has its own way to set headers', async t => {
+  const { ask } = await compared(t, { root }, app => {
+    app.addHook('preHandler', async (request, reply) => {
+      const { user } = request.headers
+      if (user === undefined) return
+      const { headers } = reply
+      reply.headers = values => headers.call(reply, { ...values, 'cache-control': `private, for=${user}` })
+    })
+  })
+  for (const headers of [{ user: 'anna' }, { user: 'anna' }, { user: 'anna' }, {}, {}, {}, { user: 'bert' }, {}] as Array<Record<string, string>>) {
+    const [kept, plain] = await ask({ url: '/a.txt', headers })
+    t.equal(kept, plain)
+  }
+})
+
+t.test('options that are not valid are refused as ever', async t => {
+  for (const options of [{ root: 5 }, { root: null }, { root: new URL('http://x/y') }, { root: 'relative' }, { root, wildcard: 'x' }, {}]) {
+    const refused = await Promise.all([fastifyStatic, keepingStatic].map(async plugin => {
+      const app = Fastify()
+      const error = await app.register(plugin, options as unknown as FastifyStaticOptions).ready().then(() => undefined, error => error as Error)
+      await app.close()
+      return String(error)
+    }))
+    t.equal(refused[1], refused[0], String(refused[0]))
+  }
+})
+
 t.test('a route of the application that is added with ours is its own', async t => {
   const { ask } = await compared(t, { root }, app => {
     let added = false
@@ -274,7 +325,6 @@ t.test('hooks that change what was asked', async t => {
 })
 
 t.test('two registrations, and reply.sendFile beside them', async t => {
-  const keepingStatic = require('../../lib/static/index')
   const app = Fastify() as unknown as FastifyInstance
   t.teardown(() => app.close())
   await app.register(keepingStatic, { root, prefix: '/one/' })
