@@ -119,7 +119,7 @@ export const ONCE_MORE = {
   /** On each version of Node, by the stand-in and by the threads: the addon without the library. */
   versions: ['connection/transmitter'],
   /** On a machine's own disks, where who waits for one is another; and its network, which TCP has to do with pages of the file over. */
-  machine: { threads: ['faults/disk', 'faults/slow-disk'], plain: ['faults/slow-disk', 'faults/network'] },
+  machine: { threads: ['faults/disk', 'faults/slow-disk'], plain: ['faults/disk', 'faults/slow-disk', 'faults/network'] },
   /** Before a real kernel, in a guest: each system call fails once. */
   guest: ['faults/calls'],
   /** Over a stand-in that takes less in a call and holds records back; the first are tests of a backend. */
