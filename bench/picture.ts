@@ -1,6 +1,6 @@
 import type { Figures } from './figures'
 
-const COLOURS = ['#1d6fb8', '#8a8f98', '#c3c7cd', '#2f8f5b', '#9cc9ae', '#6aa5d8']
+const COLOURS = ['#1d6fb8', '#8a8f98', '#c3c7cd', '#2f8f5b', '#9cc9ae']
 const [LABELS, BARS, VALUES] = [130, 520, 60]
 const [BAR, GAP, LEGEND] = [12, 14, 30]
 

@@ -9,6 +9,9 @@ import type { Server } from 'node:net'
 import type { TLSSocket } from 'node:tls'
 import { isMainThread } from 'node:worker_threads'
 
+/** In a later turn of the event loop, by setImmediate() as it was before anybody replaced it: tests that hold the clock still do. */
+export const later = setImmediate
+
 interface InternalSocket {
   /** The TCP socket below a TLSSocket. */
   _parent?: unknown
@@ -152,9 +155,6 @@ export function takeDescriptor (stream: fs.ReadStream): number | undefined {
   internal.fd = null
   return fd
 }
-
-/** As it was before anybody replaced it: tests that hold the clock still do. */
-const later = setImmediate
 
 /** Has a new stream take `fd`, which it closes, in place of opening its file; all else is as if it had, in a later turn of the event loop. */
 export function openAs (stream: fs.ReadStream, fd: number): fs.ReadStream {

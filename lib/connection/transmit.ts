@@ -6,7 +6,7 @@ import { getSystemErrorName } from 'node:util'
 import type { Backend } from '../../types/index'
 import type { Binding, Failure, FileRange, Session, TransmitEvent, Transmitter } from '../binding'
 import { FST_KTLS_BYPASSED, FST_KTLS_FILE_TRUNCATED } from '../errors'
-import { bufferedChunks, bytesDispatched, endWithReply, endsWithReply, guardIdleTimer, isReceivingRequest, refreshIdleTimer } from './internals'
+import { bufferedChunks, bytesDispatched, endWithReply, endsWithReply, guardIdleTimer, isReceivingRequest, later, refreshIdleTimer } from './internals'
 
 type Callback = (error?: Error | null) => void
 type Chunk = { chunk: Uint8Array | string, encoding: BufferEncoding }
@@ -200,7 +200,7 @@ export class Transmit {
   /** RFC 8446 6.1: close_notify, then the end of the sending side; told of in a later turn of the event loop, as libuv does. */
   end (callback: Callback): void {
     this.#session?.closeNotify()
-    this.#await(this.#transmitter!.shutdown(isReceivingRequest(this.#socket)), () => setImmediate(callback))
+    this.#await(this.#transmitter!.shutdown(isReceivingRequest(this.#socket)), () => later(callback))
   }
 
   #await (outcome: boolean | Failure, callback: Callback): void {

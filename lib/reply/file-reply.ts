@@ -8,7 +8,7 @@ import type { Binding } from '../binding'
 import { publishAborted, publishFinished, publishStarted } from '../observe/channels'
 import { FST_KTLS_STREAM_CONSUMED } from '../errors'
 import type { Connection } from '../connection/connections'
-import { fileDescriptorOf, hasTrailers, requestedRange, takeDescriptor } from '../connection/internals'
+import { fileDescriptorOf, hasTrailers, later, requestedRange, takeDescriptor } from '../connection/internals'
 import type { Promoter } from '../connection/promotion'
 import { endsAsNodeDoes, rangeWithin, refuseLength, refuseResponse, refuseStream, writesAsNodeDoes } from './routing'
 import type { ByteRange } from './routing'
@@ -71,7 +71,7 @@ function readNothing (this: fs.ReadStream): void {
 
 /** Node closes a file in its thread pool, so that a stream's 'close' comes after a response's 'finish'. */
 function destroyWithoutFile (error: Error | null, callback: (error: Error | null) => void): void {
-  setImmediate(callback, error)
+  later(callback, error)
 }
 
 /** How many of a file's bytes the backend has taken. */

@@ -28,7 +28,7 @@ interface KeptFile extends Answer {
 const [MOST, SHARE] = [1000, 0.25]
 
 let limit: number | undefined
-let open = 0
+let kept = 0
 
 /** man 5 proc_pid_limits */
 function hasRoom (): boolean {
@@ -36,7 +36,7 @@ function hasRoom (): boolean {
     const [, descriptors] = /^Max open files +(\d+)/m.exec(readIfThere('/proc/self/limits') ?? '') ?? []
     limit = descriptors === undefined ? MOST : Math.min(MOST, Math.floor(Number(descriptors) * SHARE))
   }
-  return open < limit
+  return kept < limit
 }
 
 /** Files that are kept open for one registration, with the answers they were sent under; where there is no room for another, the one that was asked for longest ago goes. */
@@ -81,15 +81,15 @@ export class KeptFiles {
     if (!hasRoom() && oldest !== undefined) this.#drop(...oldest)
     if (!hasRoom()) return this.#binding.close(fd)
     this.#files.set(key, { ...answer, fd, used: true })
-    open++
+    kept++
     this.#counters.opened()
     this.#timer ??= setInterval(() => this.#closeIdle(), IDLE).unref()
   }
 
   /** A stream of the whole file over a descriptor of its own; undefined when there is none left. */
   open (answer: Answer): ReadStream | undefined {
-    const { fd: kept, path, proof } = answer as KeptFile
-    const fd = this.#binding.duplicate(kept)
+    const { fd: own, path, proof } = answer as KeptFile
+    const fd = this.#binding.duplicate(own)
     return fd < 0 ? undefined : openAs(createReadStream(path, { start: 0, end: proof.size - 1 }), fd)
   }
 
@@ -108,7 +108,7 @@ export class KeptFiles {
 
   #drop (key: string, { fd }: KeptFile): void {
     this.#files.delete(key)
-    open--
+    kept--
     this.#counters.closed()
     this.#binding.close(fd)
   }

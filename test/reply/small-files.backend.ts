@@ -1,10 +1,11 @@
-import fs, { createReadStream, readFileSync } from 'node:fs'
+import { createReadStream, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { FastifyReply } from 'fastify'
 import t from 'tap'
 import { AFTER_FILE, SECURE } from '../support/backend'
 import { ask, get, readReply, receive } from '../support/client'
 import { makeFile, makeFolder, sha256 } from '../support/files'
+import { countCalls } from '../support/fs-calls'
 import { countPromotions } from '../support/kernel'
 import { isKnownCached } from '../support/page-cache'
 import { compareReplies, visible } from '../support/replies'
@@ -29,13 +30,7 @@ t.test('replies of fewer bytes than minSize are the same as without the plugin',
 
 t.test('a large file below minSize is streamed, not read at once', async t => {
   const folder = makeFolder(t)
-  const { read } = fs
-  t.teardown(() => { fs.read = read })
-  let reads = 0
-  fs.read = ((...args: unknown[]) => {
-    reads++
-    Reflect.apply(read, fs, args)
-  }) as typeof fs.read
+  const reads = countCalls(t, 'read')
   const { origin, decisions } = await startServer(t, {
     ktls: { minSize: Number.MAX_SAFE_INTEGER },
     setup: app => {
@@ -44,10 +39,10 @@ t.test('a large file below minSize is streamed, not read at once', async t => {
   })
   for (const [size, streamed] of [[65_536, false], [65_537, true], [3_000_000, true]] as const) {
     const file = makeFile(folder, size)
-    reads = 0
+    const before = reads()
     t.equal((await request(`${origin}/${file.name}`)).sha256, file.sha256)
     // Where the kernel does not say what is in the page cache, all are streamed.
-    t.equal(reads > 0, streamed || !isKnownCached(file.path), `${reads} reads`)
+    t.equal(reads() > before, streamed || !isKnownCached(file.path), `${reads() - before} reads`)
     t.match(await decisions(1), [{ path: 'node', reason: 'too-small' }])
   }
 })

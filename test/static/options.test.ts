@@ -9,6 +9,7 @@ import Fastify from 'fastify'
 import type { FastifyInstance, InjectOptions } from 'fastify'
 import t from 'tap'
 import { makeFolder, openCount } from '../support/files'
+import { countCalls } from '../support/fs-calls'
 import { until } from '../support/wait'
 import { compared, keepingStatic } from './compared'
 
@@ -100,20 +101,8 @@ for (const [name, options] of Object.entries(OPTIONS)) {
   })
 }
 
-/** Counts what is opened by name. */
-function countOpens (t: Tap.Test): () => number {
-  const { open } = fs
-  t.teardown(() => { fs.open = open })
-  let opens = 0
-  fs.open = ((...args: unknown[]) => {
-    opens++
-    Reflect.apply(open, fs, args)
-  }) as typeof fs.open
-  return () => opens
-}
-
 t.test('what is kept, and what is not', async t => {
-  const opens = countOpens(t)
+  const opens = countCalls(t, 'open')
   for (const [options, path, keeps] of [
     [{ root }, '/a.txt', true], [{ root }, '/', true], [{ root }, '/large.bin', true], [{ root }, '/link.txt', true], [{ root }, '/outside.txt', true],
     [{ root, preCompressed: true }, '/a.txt', false], [{ root: [other, root] }, '/sub/b.js', false], [{ root, prefix: '/x/' }, '/x/sub/b.js', true],
@@ -132,7 +121,7 @@ t.test('what is kept, and what is not', async t => {
 })
 
 t.test("another's headers are not kept", async t => {
-  const opens = countOpens(t)
+  const opens = countCalls(t, 'open')
   let user = 'none'
   const { ask, kept } = await compared(t, { root }, app => {
     app.addHook('onRequest', async (request, reply) => { reply.header('set-cookie', `user=${request.headers.user}`).header('vary', 'origin') })

@@ -1,6 +1,7 @@
 import { once } from 'node:events'
 import { Socket } from 'node:net'
 import { constants } from 'node:os'
+import { mock } from 'node:test'
 import t from 'tap'
 import type { Binding, Transmitter } from '../../lib/binding'
 import { FST_KTLS_FILE_TRUNCATED } from '../../lib/errors'
@@ -31,6 +32,17 @@ t.test('a connection is not given back while its end is on its way', async t => 
   transmit.hear(ending, 'settled', 0, '')
   await finished
   t.equal(held, 0)
+})
+
+t.test('an end is told also while somebody holds the clock', async t => {
+  const socket = new Socket()
+  new Transmit({} as Binding, socket, 'plain', {} as TransmitOwner).begin({ ...transmitter(), shutdown: () => true } as Transmitter)
+  mock.timers.enable({ apis: ['setImmediate'] })
+  t.teardown(() => mock.timers.reset())
+  const finished = once(socket, 'finish')
+  socket.end()
+  await finished
+  t.ok(socket.writableFinished)
 })
 
 t.test('a connection is given back between files, and what was sent still counts', async t => {
