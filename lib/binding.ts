@@ -119,8 +119,10 @@ export interface Binding {
    * file. 0, or the negative errno of the first that cannot be told without waiting for the disk.
    */
   identify (paths: readonly string[], identities: Uint8Array): number
-  /** The same of an open file. False where that cannot be told, or its file system's times are not to be believed. */
+  /** The same of an open file. False where that cannot be told. */
   identifyFile (fd: number, identity: Uint8Array): boolean
+  /** Whether all of these that exist lie on local file systems, whose times are to be believed. May wait, unless they have just been identified. */
+  areLocal (paths: readonly string[]): boolean
   /** Whether a file's byte is known to be readable without waiting for the disk. */
   isCached (fd: number, offset: number): boolean
   /** Fills `bytes` from the file if that is known to need no waiting for the disk. */

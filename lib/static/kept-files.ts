@@ -1,30 +1,32 @@
 import { createReadStream } from 'node:fs'
-import type { ReadStream } from 'node:fs'
+import { Readable } from 'node:stream'
 import type { Binding } from '../binding'
 import { openAs } from '../connection/internals'
 import { readIfThere } from '../machine/read'
 import type { FileCounters } from '../observe/file-counters'
-import type { Headers } from './answers'
+import type { Head } from './head'
 import type { Proof } from './proof'
+import type { Part } from './question'
 
 /** Milliseconds after which a file that nobody asks for is closed. */
 const IDLE = 60_000
 
-/** What @fastify/static made of a request, and the file that it found. */
+/** What @fastify/static made of a question. */
 export interface Answer {
-  readonly path: string
-  readonly headers: Headers
-  /** Of one byte at least. */
+  readonly head: Head
+  /** Undefined: it has none. */
+  readonly body: Part | undefined
   readonly proof: Proof
 }
 
 interface KeptFile extends Answer {
-  readonly fd: number
+  /** Undefined without a body. */
+  readonly fd: number | undefined
   /** In the present span of IDLE, or the one before. */
   used: boolean
 }
 
-/** Files that are kept open in the process, by all registrations: so many, and at most this share of the descriptors that it may have. */
+/** Answers that are kept in the process, by all registrations: so many, and files at most for this share of the descriptors that it may have. */
 const [MOST, SHARE] = [1000, 0.25]
 
 let limit: number | undefined
@@ -43,7 +45,7 @@ function hasRoom (): boolean {
 export class KeptFiles {
   readonly #binding: Binding
   readonly #counters: FileCounters
-  /** By path; in the order in which they were last asked for. */
+  /** By question; in the order in which they were last asked. */
   readonly #files = new Map<string, KeptFile>()
   #timer: NodeJS.Timeout | undefined
   #closed = false
@@ -53,7 +55,7 @@ export class KeptFiles {
     this.#counters = counters
   }
 
-  /** What is kept for a request, if it is proved to hold. */
+  /** What is kept for a question, if it is proved to hold. */
   find (key: string): Answer | undefined {
     const file = this.#files.get(key)
     if (file === undefined) {
@@ -65,7 +67,6 @@ export class KeptFiles {
       this.#drop(key, file)
       return undefined
     }
-    this.#counters.hit()
     file.used = true
     this.#files.delete(key)
     this.#files.set(key, file)
@@ -73,24 +74,24 @@ export class KeptFiles {
   }
 
   /** Keeps an answer; `fd` is the callee's. */
-  keep (key: string, fd: number, answer: Answer): void {
-    if (this.#closed) return this.#binding.close(fd)
+  keep (key: string, answer: Answer, fd?: number): void {
     const former = this.#files.get(key)
     if (former !== undefined) this.#drop(key, former)
     const [oldest] = this.#files
     if (!hasRoom() && oldest !== undefined) this.#drop(...oldest)
-    if (!hasRoom()) return this.#binding.close(fd)
+    if (this.#closed || !hasRoom()) return this.#close(fd)
     this.#files.set(key, { ...answer, fd, used: true })
     kept++
     this.#counters.opened()
     this.#timer ??= setInterval(() => this.#closeIdle(), IDLE).unref()
   }
 
-  /** A stream of the whole file over a descriptor of its own; undefined when there is none left. */
-  open (answer: Answer): ReadStream | undefined {
-    const { fd: own, path, proof } = answer as KeptFile
+  /** A stream of the body, or of a part of it, over a descriptor of its own; undefined when there is none left. */
+  open (answer: Answer, part: Part | undefined): Readable | undefined {
+    const { fd: own, head, body } = answer as KeptFile
+    if (own === undefined) return Readable.from('')
     const fd = this.#binding.duplicate(own)
-    return fd < 0 ? undefined : openAs(createReadStream(path, { start: 0, end: proof.size - 1 }), fd)
+    return fd < 0 ? undefined : openAs(createReadStream(head.path, part ?? body), fd)
   }
 
   close (): void {
@@ -110,6 +111,10 @@ export class KeptFiles {
     this.#files.delete(key)
     kept--
     this.#counters.closed()
-    this.#binding.close(fd)
+    this.#close(fd)
+  }
+
+  #close (fd: number | undefined): void {
+    if (fd !== undefined) this.#binding.close(fd)
   }
 }

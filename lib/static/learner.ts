@@ -1,75 +1,132 @@
-import { ReadStream } from 'node:fs'
+import { ReadStream, stat } from 'node:fs'
+import type { Stats } from 'node:fs'
+import { Readable } from 'node:stream'
 import type { FastifyReply } from 'fastify'
 import type { Binding } from '../binding'
 import { fileDescriptorOf, requestedRange } from '../connection/internals'
-import { isHeadOf } from './answers'
-import type { Answers, Headers } from './answers'
-import type { KeptFiles } from './kept-files'
+import { headerNames, isPlain, lastHeaders, wholeOf } from './head'
+import type { Head, Headers } from './head'
+import type { Answer, KeptFiles } from './kept-files'
+import { Places } from './places'
+import type { Options } from './places'
 import { Proof } from './proof'
+import type { Question } from './question'
 
-/** Paths that have been asked for once, of which a second time is learnt; and characters of one: clients choose both. */
+/** Questions that have been asked once, of which a second time is learnt: clients choose them. */
 const MAX_ASKED = 4096
-const MAX_PATH = 512
+
+/** How often in a row the kernel is given a second try: of some file systems it never knows. */
+const PATIENCE = 16
+
+/** A question that @fastify/static is about to answer. */
+interface Watched {
+  readonly question: Question
+  readonly options: Options
+  /** Of all that the answer may depend on, taken before. */
+  readonly proof: Proof
+  readonly compressed: ReadonlySet<string>
+  early: Headers
+  head?: Head
+}
 
 /** Learns from @fastify/static's replies what to answer the next time. */
 export class Learner {
   readonly #binding: Binding
   readonly #files: KeptFiles
-  readonly #answers: Answers
   readonly #asked = new Set<string>()
+  #patience = PATIENCE
+  readonly #watched = new WeakMap<FastifyReply, Watched>()
 
-  constructor (binding: Binding, files: KeptFiles, answers: Answers) {
+  constructor (binding: Binding, files: KeptFiles) {
     this.#binding = binding
     this.#files = files
-    this.#answers = answers
   }
 
-  /** Whether @fastify/static would replace nothing that a hook has set, and what it sets itself stays so. */
-  isUntouched (reply: FastifyReply): boolean {
-    return reply.statusCode === 200 && !Object.hasOwn(reply, 'header') && !Object.hasOwn(reply, 'headers') && !this.#answers.headers.some(name => reply.hasHeader(name))
-  }
-
-  /**
-   * Keeps the file that @fastify/static is about to send, if it sends one. What comes by
-   * another handler, that of 404 or of errors, is not its answer.
-   */
-  watch (path: string, reply: FastifyReply): void {
-    if (!this.#isAskedAgain(path)) return
-    const asked = Date.now()
-    const before = Object.keys(reply.getHeaders()).length
-    const { send, callNotFound } = reply
-    const leave = () => { Object.assign(reply, { send, callNotFound }) }
-    reply.callNotFound = () => {
-      leave()
-      return reply.callNotFound()
-    }
+  /** Keeps what @fastify/static is about to answer, by these options, if that is a file. */
+  watch (question: Question, pathname: string, options: Options, reply: FastifyReply): void {
+    if (!isPlain(reply) || !this.#isAskedAgain(question.key)) return
+    const candidates = Places.of(options)?.candidates(pathname)
+    if (candidates === undefined) return
+    const proof = Proof.take(this.#binding, candidates.paths)
+    if (proof === 'cold') this.#bringIn(question, candidates.paths)
+    if (typeof proof === 'string') return
+    this.#watched.set(reply, { question, options, proof, compressed: candidates.compressed, early: {} })
+    const { send } = reply
     reply.send = payload => {
-      leave()
-      const headers = reply.statusCode === 200 ? this.#answers.headersOf(reply, before) : undefined
-      if (payload instanceof ReadStream && headers !== undefined) this.#learn(path, payload, headers, asked)
+      reply.send = send
+      const watched = this.#watched.get(reply)
+      if (watched?.head !== undefined) this.#learn(watched, watched.head, reply, payload)
       return reply.send(payload)
     }
   }
 
-  #isAskedAgain (path: string): boolean {
-    if (path.length > MAX_PATH) return false
-    if (this.#asked.has(path)) return true
+  /** @fastify/static has found a file, and set its headers. */
+  found (reply: FastifyReply, path: string, stat: Stats): void {
+    const watched = this.#watched.get(reply)
+    if (watched === undefined) return
+    const { statusCode: status } = reply
+    const headers = lastHeaders(reply, headerNames(watched.options, status))
+    if (headers !== undefined && watched.proof.isOf(path, stat)) watched.head = { early: watched.early, status, headers, late: {}, path, stat }
+  }
+
+  /** One that is set before there is a file. */
+  setEarly (reply: FastifyReply, name: string): void {
+    const watched = this.#watched.get(reply)
+    if (watched !== undefined) watched.early = { [name]: String(reply.getHeader(name)) }
+  }
+
+  /** The answer is to another question. */
+  forget (reply: FastifyReply): void {
+    this.#watched.delete(reply)
+  }
+
+  /** Has the kernel look these up on the disk, so that the next time it knows. */
+  #bringIn (question: Question, paths: readonly string[]): void {
+    if (this.#patience === 0) return
+    this.#patience--
+    for (const path of paths) stat(path, () => {})
+    this.#asked.add(copyOf(question.key))
+  }
+
+  /** What could not be kept has to be asked twice again. */
+  #isAskedAgain (key: string): boolean {
+    if (this.#asked.delete(key)) return true
     if (this.#asked.size >= MAX_ASKED) this.#asked.clear()
-    this.#asked.add(copyOf(path))
+    this.#asked.add(copyOf(key))
     return false
   }
 
-  #learn (path: string, stream: ReadStream, headers: Headers, asked: number): void {
-    const paths = typeof stream.path === 'string' ? this.#answers.pathsOf(stream.path, path) : undefined
-    if (paths === undefined || fileDescriptorOf(stream) !== null || requestedRange(stream).start !== 0) return
+  #learn ({ question: { key, range }, proof, compressed }: Watched, found: Head, reply: FastifyReply, payload: unknown): void {
+    const late = compressed.has(found.path) ? { 'content-type': String(reply.getHeader('content-type')), 'content-encoding': String(reply.getHeader('content-encoding')) } : {}
+    const head = range === undefined ? { ...found, late } : { ...wholeOf(found), late }
+    if (payload instanceof ReadStream) {
+      const { start, end } = requestedRange(payload)
+      const body = range === undefined ? { start, end } : { start: 0, end: Math.max(0, found.stat.size - 1) }
+      this.#learnFile(payload, key, { head, proof, body })
+    } else if (payload instanceof Readable && (head.status === 304 || reply.request.raw.method === 'HEAD')) {
+      this.#keep(key, { head, proof, body: undefined })
+    }
+  }
+
+  #learnFile (stream: ReadStream, key: string, answer: Answer): void {
+    const { path } = answer.head
+    if (stream.path !== path || fileDescriptorOf(stream) !== null) return
     // Its file is open, and is still the stream's.
     stream.once('open', () => {
       const fd = this.#binding.duplicate(fileDescriptorOf(stream)!)
       if (fd < 0) return
-      const proof = Proof.take(this.#binding, paths, fd, asked)
-      if (proof === undefined || proof.size === 0 || !isHeadOf(proof, headers)) this.#binding.close(fd)
-      else this.#files.keep(copyOf(path), fd, { path: paths.at(-1)!, headers, proof })
+      if (!answer.proof.isOpenAs(path, fd) || !this.#keep(key, answer, fd)) this.#binding.close(fd)
     })
+  }
+
+  /** False: the answer may have changed since it was made. */
+  #keep (key: string, answer: Answer, fd?: number): boolean {
+    const proof = answer.proof.of(answer.head.path)
+    if (proof?.holds() !== true) return false
+    this.#asked.add(copyOf(key))
+    this.#patience = PATIENCE
+    this.#files.keep(copyOf(key), { ...answer, proof }, fd)
+    return true
   }
 }
 

@@ -1,56 +1,49 @@
+import { constants, lstatSync } from 'node:fs'
+import type { Stats } from 'node:fs'
+import { dirname } from 'node:path'
 import type { Binding } from '../binding'
 
 /** Of an identity, in bytes (native/kernel/file_identity.h). */
 export const IDENTITY_BYTES = 48
 
 /** Places in an identity. */
-const [SIZE, MODIFIED, CHANGED] = [3, 4, 5]
+const [INODE, MODE, SIZE, MODIFIED, CHANGED] = [1, 2, 3, 4, 5]
 /** In a millisecond. */
 const NANOSECONDS = 1e6
 
 /** Milliseconds for which the kernel's clock for files may stand still, and more (CONFIG_HZ=100: 10). */
 const TICK = 20
 
+const NOTHING = Buffer.alloc(IDENTITY_BYTES)
 let scratch = Buffer.alloc(16 * IDENTITY_BYTES)
 
-/** That an answer given once would be given again: the file is the same, and each folder on the way to it. */
+/** That what some paths name is what they named when it was taken: the same files and folders, none of them changed, and nothing where there was nothing. */
 export class Proof {
   readonly #binding: Binding
   readonly #paths: readonly string[]
   readonly #identities: Buffer
 
-  /** Of the file, in bytes. */
-  readonly size: number
-  /** Of its content, in milliseconds since 1970. */
-  readonly modified: number
-
   private constructor (binding: Binding, paths: readonly string[], identities: Buffer) {
     this.#binding = binding
     this.#paths = paths
     this.#identities = identities
-    const file = identities.length - IDENTITY_BYTES
-    this.size = Number(identities.readBigInt64LE(file + SIZE * 8))
-    this.modified = Number(identities.readBigInt64LE(file + MODIFIED * 8)) / NANOSECONDS
   }
 
   /**
-   * Taken of a file that is open as `fd`. Undefined where something cannot be told
-   * without waiting for a disk, another file has that name by now, or anything has changed
-   * since `asked` (milliseconds since 1970), when the answer began to be made, or within
-   * one tick of the clock before.
+   * 'cold' where something cannot be told without waiting for a disk; 'changing' where it has changed within
+   * one tick of the clock, so that another change could not be told from that one. A folder comes before what is in it.
    */
-  static take (binding: Binding, paths: readonly string[], fd: number, asked: number): Proof | undefined {
-    const file = Buffer.alloc(IDENTITY_BYTES)
-    if (!binding.identifyFile(fd, file)) return undefined
-    const identities = Buffer.alloc(paths.length * IDENTITY_BYTES)
-    if (binding.identify(paths, identities) !== 0) return undefined
-    if (!identities.subarray(-IDENTITY_BYTES).equals(file)) return undefined
-    for (let at = 0; at < identities.length; at += IDENTITY_BYTES) {
-      for (const time of [MODIFIED, CHANGED]) {
-        if (Number(identities.readBigInt64LE(at + time * 8)) / NANOSECONDS > asked - TICK) return undefined
-      }
+  static take (binding: Binding, paths: readonly string[]): Proof | 'cold' | 'changing' {
+    const now = Date.now()
+    const proof = new Proof(binding, paths, Buffer.alloc(paths.length * IDENTITY_BYTES))
+    for (const [i, path] of paths.entries()) {
+      const identity = proof.#identities.subarray(i * IDENTITY_BYTES, (i + 1) * IDENTITY_BYTES)
+      // What is in no folder is not there; the kernel does not say so without a disk.
+      if (proof.#isNoFolder(dirname(path))) continue
+      if (binding.identify([path], identity) !== 0) return 'cold'
+      if (Math.max(millisecondsAt(identity, MODIFIED), millisecondsAt(identity, CHANGED)) > now - TICK) return 'changing'
     }
-    return new Proof(binding, paths, identities)
+    return proof
   }
 
   /** Whether nothing has changed since. False also where that cannot be told without waiting for a disk. */
@@ -59,4 +52,68 @@ export class Proof {
     if (scratch.length < length) scratch = Buffer.alloc(length)
     return this.#binding.identify(this.#paths, scratch) === 0 && this.#identities.compare(scratch, 0, length) === 0
   }
+
+  /** Whether `stat` is of what this path named. */
+  isOf (path: string, { ino, size, mtimeMs, ctimeMs }: Stats): boolean {
+    const identity = this.#identityOf(path)
+    return identity !== undefined && numberAt(identity, INODE) === ino && numberAt(identity, SIZE) === size &&
+      isSame(millisecondsAt(identity, MODIFIED), mtimeMs) && isSame(millisecondsAt(identity, CHANGED), ctimeMs)
+  }
+
+  /** Whether `fd` is open on what this path named. */
+  isOpenAs (path: string, fd: number): boolean {
+    const file = Buffer.alloc(IDENTITY_BYTES)
+    return this.#binding.identifyFile(fd, file) && this.#identityOf(path)?.equals(file) === true
+  }
+
+  /**
+   * The same by fewer paths, that of the file last: where there was nothing, its folder tells when something
+   * comes. Undefined where the times of a file system are not to be believed.
+   */
+  of (file: string): Proof | undefined {
+    const paths = [...this.#paths.filter(path => path !== file && !this.#isToldByFolder(path)), file]
+    if (!this.#binding.areLocal(paths)) return undefined
+    return new Proof(this.#binding, paths, Buffer.concat(paths.map(path => this.#identityOf(path)!)))
+  }
+
+  /** A link to nothing is something in its folder. */
+  #isToldByFolder (path: string): boolean {
+    const folder = dirname(path)
+    return this.#isNothing(path) && this.#paths.includes(folder) && (this.#isNoFolder(folder) || isAbsent(path))
+  }
+
+  #isNothing (path: string): boolean {
+    return this.#identityOf(path)?.equals(NOTHING) === true
+  }
+
+  #isNoFolder (path: string): boolean {
+    const identity = this.#identityOf(path)
+    return identity !== undefined && (numberAt(identity, MODE) & constants.S_IFMT) !== constants.S_IFDIR
+  }
+
+  #identityOf (path: string): Buffer | undefined {
+    const at = this.#paths.indexOf(path) * IDENTITY_BYTES
+    return at < 0 ? undefined : this.#identities.subarray(at, at + IDENTITY_BYTES)
+  }
+}
+
+function isAbsent (path: string): boolean {
+  try {
+    return lstatSync(path, { throwIfNoEntry: false }) === undefined
+  } catch {
+    return false
+  }
+}
+
+function numberAt (identity: Buffer, place: number): number {
+  return Number(identity.readBigInt64LE(place * 8))
+}
+
+function millisecondsAt (identity: Buffer, place: number): number {
+  return numberAt(identity, place) / NANOSECONDS
+}
+
+/** Milliseconds, of which Node's have lost some of the nanoseconds. */
+function isSame (one: number, other: number): boolean {
+  return Math.abs(one - other) < 0.01
 }

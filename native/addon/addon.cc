@@ -118,20 +118,28 @@ FileIdentity* IdentitiesIn(const Napi::Value& bytes) {
   return reinterpret_cast<FileIdentity*>(bytes.As<Napi::Uint8Array>().Data());
 }
 
-// identify(paths, identities): 0, or the negative errno of the first that cannot be told.
-Napi::Value Identify(const Napi::CallbackInfo& info) {
-  const auto names = info[0].As<Napi::Array>();
+std::vector<std::string> PathsIn(const Napi::Value& value) {
+  const auto names = value.As<Napi::Array>();
   std::vector<std::string> paths(names.Length());
   for (uint32_t i = 0; i < paths.size(); i++)
     paths[i] = names.Get(i).As<Napi::String>().Utf8Value();
-  return Napi::Number::New(info.Env(), IdentitiesOf(paths, IdentitiesIn(info[1])));
+  return paths;
 }
 
-// identifyFile(fd, identity): whether it is known, and its file system's times are believed.
+// identify(paths, identities): 0, or the negative errno of the first that cannot be told.
+Napi::Value Identify(const Napi::CallbackInfo& info) {
+  return Napi::Number::New(info.Env(), IdentitiesOf(PathsIn(info[0]), IdentitiesIn(info[1])));
+}
+
+// identifyFile(fd, identity): whether it could be told.
 Napi::Value IdentifyFile(const Napi::CallbackInfo& info) {
   const int fd = info[0].As<Napi::Number>().Int32Value();
-  const bool known = IdentityOfFile(fd, IdentitiesIn(info[1])) == 0 && IsOnLocalFileSystem(fd);
-  return Napi::Boolean::New(info.Env(), known);
+  return Napi::Boolean::New(info.Env(), IdentityOfFile(fd, IdentitiesIn(info[1])) == 0);
+}
+
+// areLocal(paths): whether the times of all that exist are believed.
+Napi::Value AreLocal(const Napi::CallbackInfo& info) {
+  return Napi::Boolean::New(info.Env(), AreOnLocalFileSystems(PathsIn(info[0])));
 }
 
 // isCached(fd, offset): whether the byte can be read without any work for the disk.
@@ -221,6 +229,7 @@ Napi::Object Init(Napi::Env env, Napi::Object exports) {
   exports.Set("sizeOf", Napi::Function::New(env, SizeOf, "sizeOf"));
   exports.Set("identify", Napi::Function::New(env, Identify, "identify"));
   exports.Set("identifyFile", Napi::Function::New(env, IdentifyFile, "identifyFile"));
+  exports.Set("areLocal", Napi::Function::New(env, AreLocal, "areLocal"));
   exports.Set("isCached", Napi::Function::New(env, IsByteCached, "isCached"));
   exports.Set("readCached", Napi::Function::New(env, ReadCachedBytes, "readCached"));
   exports.Set("senders", Napi::Function::New(env, Senders, "senders"));

@@ -6,6 +6,7 @@
 #include <sys/vfs.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 
 #include "kernel/syscalls.h"
@@ -35,46 +36,30 @@ FileIdentity From(const struct statx& found) {
           Nanoseconds(found.stx_ctime)};
 }
 
-// 0 where the kernel knows without a disk what the path names, and also where that is nothing.
+// 0 where the kernel knows without a disk what the path names; -ENOENT where it knows that this is
+// nothing.
 int Resolve(const std::string& path) {
   const OpenHow how = {O_PATH | O_CLOEXEC, 0, kResolveCached};
   const UniqueFd file(
       static_cast<int>(syscall(kOpenat2, AT_FDCWD, path.c_str(), &how, sizeof(how))));
-  return file || errno == ENOENT || errno == ENOTDIR ? 0 : -errno;
+  if (file) return 0;
+  return errno == ENOTDIR ? -ENOENT : -errno;
 }
 
-}  // namespace
-
-int IdentitiesOf(const std::vector<std::string>& paths, FileIdentity* identities) {
-  const std::string& file = paths.back();
-  if (const int error = Resolve(file); error != 0) return error;
-  for (size_t i = 0; i < paths.size(); i++) {
-    const std::string& path = paths[i];
-    // What leads to the file has been resolved with it.
-    const bool resolved = file.compare(0, path.size(), path) == 0;
-    if (const int error = resolved ? 0 : Resolve(path); error != 0) return error;
-    struct statx found = {};
-    if (syscall(SYS_statx, AT_FDCWD, path.c_str(), AT_STATX_DONT_SYNC, STATX_BASIC_STATS, &found) ==
-        0)
-      identities[i] = From(found);
-    else if (errno == ENOENT || errno == ENOTDIR)
-      identities[i] = {};
-    else
-      return -errno;
-  }
-  return 0;
+// Whether `path` is resolved on the way to `file`.
+bool LeadsTo(const std::string& path, const std::string& file) {
+  if (file.compare(0, path.size(), path) != 0) return false;
+  return file.size() == path.size() || path.back() == '/' || file[path.size()] == '/';
 }
 
-int IdentityOfFile(int file, FileIdentity* identity) {
-  struct statx found = {};
-  if (sys.statx(file, &found) != 0) return -errno;
-  *identity = From(found);
-  return 0;
+// 0 or a negative errno: -ENOENT where there is no such file.
+int Find(const std::string& path, struct statx* found) {
+  if (syscall(SYS_statx, AT_FDCWD, path.c_str(), AT_STATX_DONT_SYNC, STATX_BASIC_STATS, found) == 0)
+    return 0;
+  return errno == ENOTDIR ? -ENOENT : -errno;
 }
 
-bool IsOnLocalFileSystem(int file) {
-  struct statfs found = {};
-  if (fstatfs(file, &found) != 0) return false;
+bool IsLocal(const struct statfs& found) {
   // From include/uapi/linux/magic.h.
   switch (static_cast<uint32_t>(found.f_type)) {
     case 0xEF53:      // ext2, ext3, ext4
@@ -87,6 +72,36 @@ bool IsOnLocalFileSystem(int file) {
     default:
       return false;
   }
+}
+
+}  // namespace
+
+int IdentitiesOf(const std::vector<std::string>& paths, FileIdentity* identities) {
+  const std::string& file = paths.back();
+  if (const int error = Resolve(file); error != 0 && error != -ENOENT) return error;
+  for (size_t i = 0; i < paths.size(); i++) {
+    struct statx found = {};
+    int error = LeadsTo(paths[i], file) ? 0 : Resolve(paths[i]);
+    if (error == 0) error = Find(paths[i], &found);
+    if (error != 0 && error != -ENOENT) return error;
+    identities[i] = error == 0 ? From(found) : FileIdentity{};
+  }
+  return 0;
+}
+
+int IdentityOfFile(int file, FileIdentity* identity) {
+  struct statx found = {};
+  if (sys.statx(file, &found) != 0) return -errno;
+  *identity = From(found);
+  return 0;
+}
+
+bool AreOnLocalFileSystems(const std::vector<std::string>& paths) {
+  return std::all_of(paths.begin(), paths.end(), [](const std::string& path) {
+    struct statfs found = {};
+    if (statfs(path.c_str(), &found) == 0) return IsLocal(found);
+    return errno == ENOENT || errno == ENOTDIR;
+  });
 }
 
 }  // namespace fastify_ktls

@@ -20,18 +20,19 @@ struct FileIdentity {
   int64_t changed;   // the content, or owner, permissions, links
 };
 
-// Of what each path names now, links resolved anew: of a file, which comes last, and of
-// folders. 0, also where one does not exist, or a negative errno: -EAGAIN where a disk
-// would have to be asked (RESOLVE_CACHED, Linux 5.12; man 2 openat2), -ENOSYS or -EINVAL
-// where the kernel cannot be asked so.
+// Of what each path names now, links resolved anew; the last one is that of a file. 0, also where
+// one does not exist, or a negative errno: -EAGAIN where a disk would have to be asked
+// (RESOLVE_CACHED, Linux 5.12; man 2 openat2), -ENOSYS or -EINVAL where the kernel cannot
+// be asked so.
 int IdentitiesOf(const std::vector<std::string>& paths, FileIdentity* identities);
 
 // Of an open file. 0 or a negative errno.
 int IdentityOfFile(int file, FileIdentity* identity);
 
-// Whether the file lies on a file system of this machine alone, whose times are
-// believed: ext4, XFS, Btrfs, F2FS, tmpfs, and overlayfs, which has them of others.
-bool IsOnLocalFileSystem(int file);
+// Whether all that exists lies on file systems of this machine alone, whose times are
+// believed: ext4, XFS, Btrfs, F2FS, tmpfs, and overlayfs, which has them of others. May wait
+// where the paths have not just been identified.
+bool AreOnLocalFileSystems(const std::vector<std::string>& paths);
 
 }  // namespace fastify_ktls
 

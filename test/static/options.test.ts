@@ -68,12 +68,8 @@ const PATHS = [
   '/../a.txt', '/%2e%2e/a.txt', '/sub/../a.txt', '/sub/%2e%2e/a.txt', '//a.txt', '/./a.txt', '/sub%2Fb.js', '/sub\\b.js', '/a.txt%00', '/%', '/A.TXT'
 ]
 
-/** Of what may be kept, and what is @fastify/static's alone. */
 const HEADERS: ReadonlyArray<NonNullable<InjectOptions['headers']>> = [
-  {}, { 'accept-encoding': 'br, gzip' }, { 'accept-encoding': 'gzip;q=1, *;q=0' }
-]
-const CONDITIONS: ReadonlyArray<NonNullable<InjectOptions['headers']>> = [
-  { range: 'bytes=1-3' }, { range: 'bytes=999999999-' },
+  {}, { 'accept-encoding': 'br, gzip' }, { 'accept-encoding': 'gzip;q=1, *;q=0' }, { range: 'bytes=1-3' }, { range: 'bytes=999999999-' },
   { 'if-none-match': '*' }, { 'if-modified-since': new Date(Date.now() + 1e6).toUTCString() }, { 'if-match': '"none"' }, { 'if-unmodified-since': new Date(0).toUTCString() }
 ]
 
@@ -86,13 +82,9 @@ for (const [name, options] of Object.entries(OPTIONS)) {
     const prefix = (options.prefix ?? '/').replace(':version', 'v1').slice(0, -1)
     for (const path of PATHS) {
       const url = prefix + path
-      const requests: InjectOptions[] = [
-        ...HEADERS.flatMap(headers => Array.from({ length: TIMES }, () => ({ url, headers }))),
-        ...CONDITIONS.map(headers => ({ url, headers })),
-        { url, method: 'HEAD' as const }
-      ]
+      const requests: InjectOptions[] = [...HEADERS.map(headers => ({ url, headers })), { url, method: 'HEAD' }]
       const wrong: unknown[] = []
-      for (const request of requests) {
+      for (const request of requests.flatMap(request => Array<InjectOptions>(TIMES).fill(request))) {
         const [kept, plain] = await ask(request)
         if (kept !== plain) wrong.push([request, kept, plain])
       }
@@ -105,10 +97,10 @@ t.test('what is kept, and what is not', async t => {
   const opens = countCalls(t, 'open')
   for (const [options, path, keeps] of [
     [{ root }, '/a.txt', true], [{ root }, '/', true], [{ root }, '/large.bin', true], [{ root }, '/link.txt', true], [{ root }, '/outside.txt', true],
-    [{ root, preCompressed: true }, '/a.txt', false], [{ root: [other, root] }, '/sub/b.js', false], [{ root, prefix: '/x/' }, '/x/sub/b.js', true],
-    [{ root }, '/sub', true], [{ root }, '/with%20space.txt', true], [{ root }, '/%61.txt', false], [{ root, index: ['index.html', 'page.html'] }, '/a.txt', false],
-    [{ root, extensions: ['html'] }, '/a.txt', false], [{ root, list: true }, '/a.txt', false], [{ root, etag: false, contentType: false }, '/a.txt', true], [{ root, wildcard: false }, '/sub/b.js', false], [{ root, prefix: '/:a/' }, '/1/a.txt', false],
-    [{ root }, '/empty', false], [{ root }, `/a.txt?${'x'.repeat(600)}`, true], [{ root: longRoot, wildcard: false }, longPath, false], [{ root, setHeaders: () => {} }, '/a.txt', false], [{ root, allowedPath: () => true }, '/a.txt', false]
+    [{ root, preCompressed: true }, '/a.txt', true], [{ root: [other, root] }, '/sub/b.js', true], [{ root, prefix: '/x/' }, '/x/sub/b.js', true],
+    [{ root }, '/sub', true], [{ root }, '/with%20space.txt', true], [{ root }, '/%61.txt', false], [{ root, index: ['index.html', 'page.html'] }, '/a.txt', true],
+    [{ root, extensions: ['html'] }, '/page', true], [{ root, list: true }, '/a.txt', true], [{ root, etag: false, contentType: false }, '/a.txt', true], [{ root, wildcard: false }, '/sub/b.js', true], [{ root, prefix: '/:a/' }, '/1/a.txt', false],
+    [{ root }, '/empty', true], [{ root }, `/a.txt?${'x'.repeat(600)}`, true], [{ root: longRoot, wildcard: false }, longPath, false], [{ root, setHeaders: () => {} }, '/a.txt', true], [{ root, allowedPath: () => true }, '/a.txt', false]
   ] as const) {
     const { kept } = await compared(t, options as FastifyStaticOptions)
     for (let time = 1; time <= 3; time++) await kept.inject(path)

@@ -3,6 +3,7 @@ import t from 'tap'
 import type { Binding } from '../../lib/binding'
 import { FileCounters } from '../../lib/observe/file-counters'
 import { KeptFiles } from '../../lib/static/kept-files'
+import type { Head } from '../../lib/static/head'
 import type { Answer } from '../../lib/static/kept-files'
 import type { Proof } from '../../lib/static/proof'
 
@@ -12,7 +13,7 @@ function kept () {
   const closed: number[] = []
   const counters = new FileCounters()
   const files = new KeptFiles({ close: (fd: number) => { closed.push(fd) }, duplicate: () => -24 } as Partial<Binding> as Binding, counters)
-  const answer = (holds: () => boolean = () => true): Answer => ({ path: '/a', headers: {}, proof: { size: 1, holds } as Partial<Proof> as Proof })
+  const answer = (holds: () => boolean = () => true): Answer => ({ head: { path: '/a' } as Partial<Head> as Head, body: { start: 0, end: 0 }, proof: { holds } as Partial<Proof> as Proof })
   return { answer, closed, counters, files }
 }
 
@@ -22,20 +23,20 @@ const LIMIT = 1000
 t.test('of too many files the one that was asked for longest ago goes', async t => {
   const { answer, closed, counters, files } = kept()
   const other = kept()
-  for (let fd = 1; fd <= LIMIT; fd++) files.keep(`${fd}`, fd, answer())
+  for (let fd = 1; fd <= LIMIT; fd++) files.keep(`${fd}`, answer(), fd)
   t.ok(files.find('1'))
   t.strictSame(closed, [])
-  files.keep('another', LIMIT + 1, answer())
+  files.keep('another', answer(), LIMIT + 1)
   t.strictSame(closed, [2])
   t.ok(files.find('1'))
   t.notOk(files.find('2'))
-  t.match(counters.snapshot(), { open: LIMIT, hits: 2, misses: { new: 1 } })
-  other.files.keep('a', 1, answer())
+  t.match(counters.snapshot(), { open: LIMIT, misses: { new: 1 } })
+  other.files.keep('a', answer(), 1)
   t.strictSame(other.closed, [1], 'there is no room for those of another registration')
-  files.keep('1', LIMIT + 2, answer())
+  files.keep('1', answer(), LIMIT + 2)
   t.strictSame(closed, [2, 1], 'one that is learnt anew takes the place of the former')
   files.close()
-  other.files.keep('a', 2, answer())
+  other.files.keep('a', answer(), 2)
   t.ok(other.files.find('a'))
   other.files.close()
 })
@@ -43,7 +44,7 @@ t.test('of too many files the one that was asked for longest ago goes', async t 
 t.test('what has changed goes', async t => {
   const { answer, closed, counters, files } = kept()
   let same = true
-  files.keep('a', 1, answer(() => same))
+  files.keep('a', answer(() => same), 1)
   t.ok(files.find('a'))
   same = false
   t.notOk(files.find('a'))
@@ -54,16 +55,16 @@ t.test('what has changed goes', async t => {
 
 t.test('without a descriptor there is no stream', async t => {
   const { answer, files } = kept()
-  files.keep('a', 1, answer())
-  t.equal(files.open(files.find('a')!), undefined)
+  files.keep('a', answer(), 1)
+  t.equal(files.open(files.find('a')!, undefined), undefined)
 })
 
 t.test('what nobody asks for is closed after a minute, two at most', async t => {
   mock.timers.enable({ apis: ['setInterval'] })
   t.teardown(() => mock.timers.reset())
   const { answer, closed, files } = kept()
-  files.keep('a', 1, answer())
-  files.keep('b', 2, answer())
+  files.keep('a', answer(), 1)
+  files.keep('b', answer(), 2)
   mock.timers.tick(MINUTE)
   t.strictSame(closed, [])
   files.find('b')
@@ -76,10 +77,10 @@ t.test('what nobody asks for is closed after a minute, two at most', async t => 
 
 t.test('at the end all are closed, and what comes late', async t => {
   const { answer, closed, files } = kept()
-  files.keep('a', 1, answer())
-  files.keep('b', 2, answer())
+  files.keep('a', answer(), 1)
+  files.keep('b', answer(), 2)
   files.close()
-  files.keep('c', 3, answer())
+  files.keep('c', answer(), 3)
   t.strictSame(closed, [1, 2, 3])
   t.notOk(files.find('c'))
 })
