@@ -194,7 +194,7 @@ declare namespace fastifyKtls {
 
   /** The files that `fastify-ktls/static` keeps open. */
   export interface FileFigures {
-    /** How many are open. */
+    /** How many answers are kept, each with its file; those without a body (HEAD, 304) have none open. */
     readonly open: number
     /** Requests that were answered from one. */
     readonly hits: number
@@ -203,9 +203,9 @@ declare namespace fastifyKtls {
   }
 
   /**
-   * - `'new'`: nothing is kept for this request: it was asked for the first or second time, or its answer cannot be kept.
-   * - `'changed'`: the file, or a folder on the way to it, has changed, or could not be looked at without waiting for a disk.
-   * - `'request'`: HEAD, a range or a condition.
+   * - `'new'`: nothing is kept for this request: it was made the first or second time, its answer cannot be kept, or no descriptor is left.
+   * - `'changed'`: something that the answer depends on has changed, or could not be looked at without waiting for a disk.
+   * - `'request'`: its path and conditions are longer than 512 characters, the file has no such range, or a call has options that are not known.
    * - `'headers'`: a hook has set the status, or a header that @fastify/static sets too.
    */
   export type FileMiss = 'new' | 'changed' | 'request' | 'headers'

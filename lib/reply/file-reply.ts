@@ -12,6 +12,7 @@ import { fileDescriptorOf, hasTrailers, later, requestedRange, takeDescriptor } 
 import type { Promoter } from '../connection/promotion'
 import { endsAsNodeDoes, rangeWithin, refuseLength, refuseResponse, refuseStream, writesAsNodeDoes } from './routing'
 import type { ByteRange } from './routing'
+import { MAX_AT_ONCE } from './small-body'
 import { isOwnError } from '../connection/transmit'
 import type { Transmit } from '../connection/transmit'
 
@@ -24,9 +25,6 @@ export interface FileReplyContext {
   /** Hears the decision, once: null for path 'file', else why not. */
   decided (refusal: FallbackReason | null): void
 }
-
-/** Bytes of a body that are read in one go, whatever minSize is: as many as a stream reads. */
-const MAX_AT_ONCE = 65_536
 
 type PipeOptions = { end?: boolean }
 

@@ -10,6 +10,7 @@ import { offerFile } from './file-reply'
 import { onFinish } from './finish'
 import { Promoter } from '../connection/promotion'
 import { hasNoBody, pipesAsNodeDoes } from './routing'
+import { asOwnHook, isSmallBody, setMinSize } from './small-body'
 import type { Counters } from '../observe/stats'
 import { BY_NODE } from '../way'
 
@@ -20,10 +21,10 @@ export function addFallbackHook (fastify: FastifyInstance, decisions: Decisions,
     onFinish(request, reply, hijacked)
     next()
   })
-  fastify.addHook('onSend', (request, _reply, _payload, next) => {
+  fastify.addHook('onSend', asOwnHook((request, _reply, _payload, next) => {
     decisions.decide(request, BY_NODE, reasonOf(request))
     next()
-  })
+  }))
 }
 
 export interface Offload {
@@ -41,6 +42,7 @@ export interface Offload {
 /** Has file replies sent by a backend wherever they can be. */
 export function addOffloadHooks (fastify: FastifyInstance, { binding, support, backends, tlsRefusal, counters, decisions, minSize }: Offload): void {
   const connections = new Connections(fastify, binding, counters)
+  setMinSize(fastify.server, minSize)
   const promoter = new Promoter(binding, support, backends, counters, fastify.log)
   const plainRefusal = backends.includes('plain') ? undefined : 'plain-http'
 
@@ -61,14 +63,16 @@ export function addOffloadHooks (fastify: FastifyInstance, { binding, support, b
     const connection = connections.of(socket)
     if (connection === undefined) return decisions.decide(request, BY_NODE, 'not-captured')
     if (hasNoBody(request.method, reply.statusCode)) return decisions.decide(request, connection.way, 'no-body')
-    if (!(payload instanceof ReadStream)) return decisions.decide(request, connection.way, 'payload-not-a-file')
+    const stream = payload instanceof ReadStream ? payload : undefined
+    if (stream === undefined && !isSmallBody(payload)) return decisions.decide(request, connection.way, 'payload-not-a-file')
     if (isOptedOut(request)) return decisions.decide(request, connection.way, 'route-opted-out')
-    if (!pipesAsNodeDoes(payload)) return decisions.decide(request, connection.way, 'stream-modified')
+    if (stream !== undefined && !pipesAsNodeDoes(stream)) return decisions.decide(request, connection.way, 'stream-modified')
     if (connection.refusal !== undefined) return decisions.decide(request, connection.way, connection.refusal)
+    if (stream === undefined) return decisions.decide(request, connection.way, 'too-small')
     decisions.offer(request)
     // A hook that is older than ours has replied: ours did not run.
     onFinish(request, reply, finished)
-    offerFile(payload, reply, {
+    offerFile(stream, reply, {
       binding,
       promoter,
       connection,
@@ -84,8 +88,8 @@ export function addOffloadHooks (fastify: FastifyInstance, { binding, support, b
     if (connection === undefined) next()
     else connection.pipeline.admit(reply.raw, next)
   })
-  fastify.addHook('onSend', (request, reply, payload, next) => {
+  fastify.addHook('onSend', asOwnHook((request, reply, payload, next) => {
     route(request, reply, payload)
     next()
-  })
+  }))
 }

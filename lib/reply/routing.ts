@@ -35,6 +35,11 @@ export function endsAsNodeDoes (response: ServerResponse): boolean {
   return response.end === ServerResponse.prototype.end
 }
 
+/** The same of its head, which one may change that does not expect it with a status and headers. */
+export function headsAsNodeDoes (response: ServerResponse): boolean {
+  return response.writeHead === ServerResponse.prototype.writeHead
+}
+
 export interface ResponseHead {
   readonly method: string
   readonly statusCode: number

@@ -71,6 +71,12 @@ export function writeHead (reply: FastifyReply, { status, headers, late, path, s
   reply.headers(late)
 }
 
+/** Whether `setHeaders` has left alone what Fastify goes by when it sends. */
+export function isAsWritten (reply: FastifyReply, { status, headers, late }: Head): boolean {
+  const isSame = (name: string) => reply.getHeader(name) === (late[name] ?? headers[name])
+  return reply.statusCode === status && isSame('content-length') && isSame('content-type')
+}
+
 function vary (reply: FastifyReply): void {
   const value = reply.getHeader('vary')
   const names = value === undefined ? [] : [value].flat().map(String)

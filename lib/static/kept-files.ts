@@ -1,9 +1,10 @@
 import { createReadStream } from 'node:fs'
-import { Readable } from 'node:stream'
+import type { ReadStream } from 'node:fs'
 import type { Binding } from '../binding'
 import { openAs } from '../connection/internals'
 import { readIfThere } from '../machine/read'
 import type { FileCounters } from '../observe/file-counters'
+import { smallBody } from '../reply/small-body'
 import type { Head } from './head'
 import type { Proof } from './proof'
 import type { Part } from './question'
@@ -87,11 +88,16 @@ export class KeptFiles {
   }
 
   /** A stream of the body, or of a part of it, over a descriptor of its own; undefined when there is none left. */
-  open (answer: Answer, part: Part | undefined): Readable | undefined {
-    const { fd: own, head, body } = answer as KeptFile
-    if (own === undefined) return Readable.from('')
-    const fd = this.#binding.duplicate(own)
-    return fd < 0 ? undefined : openAs(createReadStream(head.path, part ?? body), fd)
+  open (answer: Answer, part: Part): ReadStream | undefined {
+    const { fd: own, head } = answer as KeptFile
+    const fd = this.#binding.duplicate(own!)
+    return fd < 0 ? undefined : openAs(createReadStream(head.path, part), fd)
+  }
+
+  /** The same in a Buffer; undefined where it cannot be had without waiting for a disk. */
+  read (answer: Answer, { start, end }: Part): Buffer | undefined {
+    const bytes = Buffer.allocUnsafe(end - start + 1)
+    return this.#binding.readCached((answer as KeptFile).fd!, start, bytes) ? smallBody(bytes) : undefined
   }
 
   close (): void {

@@ -1,24 +1,29 @@
-import type { Readable } from 'node:stream'
+import { Readable } from 'node:stream'
 import type { FastifyStaticOptions } from '@fastify/static'
 import type { FastifyReply, RouteHandlerMethod, RouteOptions } from 'fastify'
 import type { FileMiss } from '../../types/index'
 import type { Binding } from '../binding'
 import type { FileCounters } from '../observe/file-counters'
-import { isUntouched, partialOf, writeHead } from './head'
+import { endsAsNodeDoes, headsAsNodeDoes, writesAsNodeDoes } from '../reply/routing'
+import { isPayloadUnseen, isSmall } from '../reply/small-body'
+import { isAsWritten, isUntouched, partialOf, writeHead } from './head'
 import type { Head } from './head'
 import { KeptFiles } from './kept-files'
 import type { Answer } from './kept-files'
 import { Learner } from './learner'
 import { partOf, questionOf } from './question'
-import type { Question } from './question'
+import type { Part, Question } from './question'
 import { wantedByCall, wantedByRoute, wantedByUrl } from './wanted'
 import type { RouteFile, Wanted } from './wanted'
 
 /** An answer that is about to be sent. */
 interface Taken {
   readonly head: Head
-  readonly stream: Readable
+  readonly payload: Payload
 }
+
+/** A stream, or what no onSend hook sees: the bytes, or null in place of none. */
+type Payload = Readable | Buffer | null
 
 export type Decorator = (this: FastifyReply, ...call: unknown[]) => FastifyReply
 
@@ -72,7 +77,7 @@ export class Registration {
     const registration = this
     const send = async (reply: FastifyReply, taken: Taken, call: unknown[]) => {
       if (isUntouched(reply, taken.head)) return registration.#send(reply, taken)
-      taken.stream.destroy()
+      dispose(taken.payload)
       registration.#counters.missed('headers')
       original.apply(reply, call)
     }
@@ -108,14 +113,22 @@ export class Registration {
   }
 
   #open (answer: Answer, { range }: Question, reply: FastifyReply): Taken | undefined {
-    const { head } = answer
+    const { body, head } = answer
     if (!isUntouched(reply, head)) return this.#miss('headers')
     const isPart = range !== undefined && head.headers['accept-ranges'] !== undefined
-    const part = isPart ? partOf(range, head.stat.size) : undefined
+    const part = isPart ? partOf(range, head.stat.size) : body
     if (isPart && part === undefined) return this.#miss('request')
-    const stream = this.#files.open(answer, part)
-    if (stream === undefined) return this.#miss('new')
-    return { head: part === undefined ? head : partialOf(head, part), stream }
+    const payload = this.#payload(answer, part, reply)
+    if (payload === undefined) return this.#miss('new')
+    return { head: isPart ? partialOf(head, part!) : head, payload }
+  }
+
+  /** Undefined where no descriptor is left. */
+  #payload (answer: Answer, part: Part | undefined, { raw, request, server }: FastifyReply): Payload | undefined {
+    const isUnseen = isPayloadUnseen(request) && headsAsNodeDoes(raw) && writesAsNodeDoes(raw) && endsAsNodeDoes(raw)
+    if (part === undefined) return isUnseen ? null : Readable.from('')
+    const isRead = isUnseen && answer.head.stat.size > 0 && isSmall(server.server, part.end - part.start + 1)
+    return (isRead ? this.#files.read(answer, part) : undefined) ?? this.#files.open(answer, part)
   }
 
   #miss (cause: FileMiss): undefined {
@@ -124,14 +137,30 @@ export class Registration {
   }
 
   /** As @fastify/static ends: with the reply. */
-  async #send (reply: FastifyReply, { head, stream }: Taken): Promise<void> {
+  async #send (reply: FastifyReply, { head, payload }: Taken): Promise<void> {
     this.#counters.hit()
     try {
       writeHead(reply, head, this.#options.setHeaders, this.#varies)
     } catch (error) {
-      stream.destroy()
+      dispose(payload)
       throw error
     }
-    await reply.send(stream)
+    if (payload instanceof Readable) await reply.send(payload)
+    else await sendUnseen(reply, head, payload)
   }
+}
+
+function dispose (payload: Payload): void {
+  if (payload instanceof Readable) payload.destroy()
+}
+
+/** Fastify corrects the head by what it sends, but of a stream it believes what `setHeaders` has made of it. */
+function sendUnseen (reply: FastifyReply, head: Head, payload: Buffer | null): FastifyReply {
+  const { raw } = reply
+  const isTyped = payload === null || reply.hasHeader('content-type')
+  if (!isTyped || !isAsWritten(reply, head)) return reply.send(Readable.from(payload ?? ''))
+  const [first] = Object.entries(reply.getHeaders())
+  // With one of them Node keeps them all, as with a stream's, so that `reply.raw` can be asked for them.
+  if (first !== undefined && raw.getHeaderNames().length === 0) raw.setHeader(first[0], first[1]!)
+  return reply.send(payload ?? undefined)
 }

@@ -34,3 +34,8 @@ async function answer (app: FastifyInstance, request: InjectOptions): Promise<st
   const { date, ...others } = headers
   return JSON.stringify([statusCode, Object.entries(others), sha256(rawPayload)])
 }
+
+/** With a hook that sees what is sent, so that it has to be a stream. */
+export function seeing (app: FastifyInstance): void {
+  app.addHook('onSend', async (_request, _reply, payload) => payload)
+}
