@@ -1,3 +1,8 @@
+import { once } from 'node:events'
+import { Agent, request as httpRequest } from 'node:http'
+import type { IncomingMessage } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { buffer } from 'node:stream/consumers'
 import fastifyStatic from '@fastify/static'
 import type { FastifyStaticOptions } from '@fastify/static'
 import Fastify from 'fastify'
@@ -6,15 +11,37 @@ import { sha256 } from '../support/files'
 
 export const keepingStatic = require('../../lib/static/index') as typeof fastifyStatic
 
+type Request = Pick<InjectOptions, 'headers' | 'method' | 'url'>
+
 export interface Compared {
   readonly kept: FastifyInstance
   readonly plain: FastifyInstance
   /** What each answers: status, headers as sent, and the body's hash. */
-  readonly ask: (request: InjectOptions) => Promise<readonly [kept: string, plain: string]>
+  readonly ask: (request: Request) => Promise<readonly [kept: string, plain: string]>
 }
 
-/** Two applications that serve the same files, by fastify-ktls/static and by @fastify/static alone. */
-export async function compared (t: Tap.Test, options: FastifyStaticOptions, setup: (app: FastifyInstance) => void = () => {}): Promise<Compared> {
+/**
+ * Two applications that serve the same files, by fastify-ktls/static and by @fastify/static alone. They are asked without
+ * a socket, by `inject`, whose response is not Node's, so that a stream is sent.
+ */
+export function compared (t: Tap.Test, options: FastifyStaticOptions, setup?: (app: FastifyInstance) => void): Promise<Compared> {
+  return compare(t, options, setup, async app => request => answer(app, request))
+}
+
+/** The same over sockets: small bodies are not sent as streams. */
+export function comparedOverSockets (t: Tap.Test, options: FastifyStaticOptions, setup?: (app: FastifyInstance) => void): Promise<Compared> {
+  return compare(t, options, setup, async app => {
+    await app.listen({ port: 0, host: '127.0.0.1' })
+    const { port } = app.server.address() as AddressInfo
+    const agent = new Agent({ keepAlive: true })
+    t.teardown(() => agent.destroy())
+    return request => answerOverSocket(agent, port, request)
+  })
+}
+
+type Ask = (request: Request) => Promise<string>
+
+async function compare (t: Tap.Test, options: FastifyStaticOptions, setup: (app: FastifyInstance) => void = () => {}, asking: (app: FastifyInstance) => Promise<Ask>): Promise<Compared> {
   const [kept, plain] = await Promise.all([keepingStatic, fastifyStatic].map(async plugin => {
     const app = Fastify() as unknown as FastifyInstance
     t.teardown(() => app.close())
@@ -22,20 +49,25 @@ export async function compared (t: Tap.Test, options: FastifyStaticOptions, setu
     await app.register(plugin, { ...options })
     return app
   })) as [FastifyInstance, FastifyInstance]
-  const ask = async (request: InjectOptions) => {
-    const [one, other] = await Promise.all([answer(kept, request), answer(plain, request)])
-    return [one, other] as const
-  }
-  return { kept, plain, ask }
+  const [askKept, askPlain] = await Promise.all([kept, plain].map(asking)) as [Ask, Ask]
+  return { kept, plain, ask: async request => Promise.all([askKept(request), askPlain(request)]) }
 }
 
-async function answer (app: FastifyInstance, request: InjectOptions): Promise<string> {
+async function answer (app: FastifyInstance, request: Request): Promise<string> {
   const { statusCode, headers, rawPayload } = await app.inject(request)
   const { date, ...others } = headers
   return JSON.stringify([statusCode, Object.entries(others), sha256(rawPayload)])
 }
 
-/** With a hook that sees what is sent, so that it has to be a stream. */
+async function answerOverSocket (agent: Agent, port: number, { method, url, headers }: Request): Promise<string> {
+  const request = httpRequest({ agent, port, host: '127.0.0.1', method, path: String(url), headers: headers ?? {} })
+  request.end()
+  const [response] = await once(request, 'response') as [IncomingMessage]
+  const head = response.rawHeaders.filter((_value, i, all) => all[i - i % 2] !== 'Date')
+  return JSON.stringify([response.statusCode, head, sha256(await buffer(response))])
+}
+
+/** With a hook that sees what is sent. */
 export function seeing (app: FastifyInstance): void {
   app.addHook('onSend', async (_request, _reply, payload) => payload)
 }

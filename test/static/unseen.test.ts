@@ -8,9 +8,10 @@ import { join } from 'node:path'
 import type { FastifyInstance, FastifyReply } from 'fastify'
 import type { FastifyStaticOptions } from '@fastify/static'
 import t from 'tap'
+import { fileCountersOf } from '../../lib/observe/file-counters'
 import { makeFolder, sha256 } from '../support/files'
 import { until } from '../support/wait'
-import { compared } from './compared'
+import { compared, comparedOverSockets, seeing } from './compared'
 
 /** Two to learn, then from what is kept. */
 const TIMES = 4
@@ -111,12 +112,13 @@ for (const { what, setup, setHeaders, options = {} } of CASES) {
 
 t.test('what is sent from a kept file, seen and unseen', async t => {
   for (const isSeen of [false, true]) {
-    const { kept } = await compared(t, { root }, app => {
-      if (isSeen) app.addHook('onSend', async (_request, _reply, payload) => payload)
+    const sent: string[] = []
+    const { ask, kept } = await comparedOverSockets(t, { root }, app => {
+      if (isSeen) seeing(app)
       app.addHook('onRequest', async (_request, reply) => {
         const { send } = reply
         reply.send = payload => {
-          reply.header('x-payload', payload === undefined ? 'none' : (payload as object).constructor.name)
+          sent.push(payload === undefined ? 'none' : (payload as object).constructor.name)
           return send.call(reply, payload)
         }
       })
@@ -125,8 +127,14 @@ t.test('what is sent from a kept file, seen and unseen', async t => {
       ['/a.txt', 'GET', {}, isSeen ? 'ReadStream' : 'Buffer'], ['/a.txt', 'GET', { range: 'bytes=0-0' }, isSeen ? 'ReadStream' : 'Buffer'], ['/a.txt', 'HEAD', {}, isSeen ? 'Readable' : 'none'],
       ['/a.txt', 'GET', { 'if-none-match': '*' }, isSeen ? 'Readable' : 'none'], ['/large.bin', 'GET', {}, 'ReadStream'], ['/empty.txt', 'GET', {}, 'ReadStream']
     ] as const) {
-      for (let time = 1; time < TIMES; time++) await kept.inject({ url, method, headers })
-      t.equal((await kept.inject({ url, method, headers })).headers['x-payload'], payload, `${method} ${url} ${JSON.stringify(headers)}`)
+      for (let time = 1; time < TIMES; time++) await ask({ url, method, headers })
+      sent.length = 0
+      const { hits } = fileCountersOf(kept.server).snapshot()
+      const [one, other] = await ask({ url, method, headers })
+      t.equal(one, other)
+      t.equal(fileCountersOf(kept.server).snapshot().hits, hits + 1)
+      const byStatic = method === 'HEAD' || 'if-none-match' in headers ? 'Readable' : 'ReadStream'
+      t.strictSame(sent.sort(), [payload, byStatic].sort(), `${method} ${url} ${JSON.stringify(headers)}`)
     }
   }
 })
