@@ -1,13 +1,11 @@
-import { once } from 'node:events'
-import { Agent, request as httpRequest } from 'node:http'
-import type { IncomingMessage } from 'node:http'
+import { Agent } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import { buffer } from 'node:stream/consumers'
 import fastifyStatic from '@fastify/static'
 import type { FastifyStaticOptions } from '@fastify/static'
 import Fastify from 'fastify'
 import type { FastifyInstance, InjectOptions } from 'fastify'
 import { sha256 } from '../support/files'
+import { request } from '../support/request'
 
 export const keepingStatic = require('../../lib/static/index') as typeof fastifyStatic
 
@@ -59,12 +57,9 @@ async function answer (app: FastifyInstance, request: Request): Promise<string> 
   return JSON.stringify([statusCode, Object.entries(others), sha256(rawPayload)])
 }
 
-async function answerOverSocket (agent: Agent, port: number, { method, url, headers }: Request): Promise<string> {
-  const request = httpRequest({ agent, port, host: '127.0.0.1', method, path: String(url), headers: headers ?? {} })
-  request.end()
-  const [response] = await once(request, 'response') as [IncomingMessage]
-  const head = response.rawHeaders.filter((_value, i, all) => all[i - i % 2] !== 'Date')
-  return JSON.stringify([response.statusCode, head, sha256(await buffer(response))])
+async function answerOverSocket (agent: Agent, port: number, { method = 'GET', url, headers = {} }: Request): Promise<string> {
+  const { status, rawHeaders, sha256 } = await request(`http://127.0.0.1:${port}`, { agent, method, path: String(url), headers })
+  return JSON.stringify([status, rawHeaders.filter((_value, i) => rawHeaders[i - i % 2] !== 'Date'), sha256])
 }
 
 /** With a hook that sees what is sent. */

@@ -1,15 +1,13 @@
 /* What no onSend hook sees is sent as bytes; nothing that the application or the client can see differs from a stream. */
-import { once } from 'node:events'
 import { ReadStream, statSync, writeFileSync } from 'node:fs'
-import { get } from 'node:http'
-import type { IncomingHttpHeaders, IncomingMessage } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import type { FastifyInstance, FastifyReply } from 'fastify'
 import type { FastifyStaticOptions } from '@fastify/static'
 import t from 'tap'
 import { fileCountersOf } from '../../lib/observe/file-counters'
-import { makeFolder, sha256 } from '../support/files'
+import { makeFolder } from '../support/files'
+import { request } from '../support/request'
 import { until } from '../support/wait'
 import { compared, comparedOverSockets, seeing } from './compared'
 
@@ -59,24 +57,12 @@ const CASES: readonly Case[] = [
   }
 ]
 
-interface Reply {
-  readonly status: number | undefined
-  readonly head: readonly string[]
-  readonly trailers: IncomingHttpHeaders
-  readonly body: string
-}
-
-async function fetch (port: number, path: string, method: string, headers: Record<string, string>): Promise<Reply | string> {
-  const request = get({ port, path, method, headers, host: '127.0.0.1', agent: false })
-  // Of one with a head that is wrong.
-  request.on('error', () => {})
+async function fetch (port: number, path: string, method: string, headers: Record<string, string>): Promise<unknown> {
   try {
-    const [response] = await once(request, 'response') as [IncomingMessage]
-    const chunks: Buffer[] = []
-    for await (const chunk of response) chunks.push(chunk as Buffer)
-    return { status: response.statusCode, head: response.rawHeaders.filter((value, i, all) => value !== 'Date' && all[i - 1] !== 'Date'), trailers: response.trailers, body: sha256(Buffer.concat(chunks)) }
+    const { status, rawHeaders, sha256 } = await request(`http://127.0.0.1:${port}${path}`, { method, headers })
+    return { status, head: rawHeaders.filter((_value, i) => rawHeaders[i - i % 2] !== 'Date'), sha256 }
   } catch (error) {
-    return (error as NodeJS.ErrnoException).code ?? String(error)
+    return (error as NodeJS.ErrnoException).code
   }
 }
 
