@@ -87,7 +87,7 @@ function parse (): Choice {
       guest,
       minSize: Number(values['min-size']),
       backend,
-      contenders: chosen('contender', values.contender, contendersOf(backend).filter(({ hereOnly }) => !guest || !hereOnly)),
+      contenders: chosen('contender', values.contender, contendersOf(backend)),
       workloads: chosen('workload', values.workload, WORKLOADS.filter(({ hereOnly }) => !guest || !hereOnly)),
       folder: guest ? undefined : values.folder
     }

@@ -1,5 +1,7 @@
 /* A Fastify server of the benchmark, in a process of its own: tells its port, answers its parent's questions, and ends with it. */
+import { readFileSync, statSync } from 'node:fs'
 import type { AddressInfo } from 'node:net'
+import { join } from 'node:path'
 import fastifyStatic from '@fastify/static'
 import Fastify from 'fastify'
 import type { FastifyInstance } from 'fastify'
@@ -12,8 +14,8 @@ import { JSON_BODY } from './workloads'
 
 export interface ServerOptions {
   readonly folder: string
-  /** 'kept': the plugin, and its files kept open. */
-  readonly kind: 'plugin' | 'kept' | 'https' | 'http'
+  /** 'kept': the plugin, and its files kept open; 'memory': a handler that keeps files in memory. */
+  readonly kind: 'plugin' | 'kept' | 'https' | 'http' | 'memory'
   /** The plugin's option. */
   readonly minSize: number
   /** The only one that the plugin may use. */
@@ -27,7 +29,8 @@ async function serve ({ folder, kind, minSize, backend }: ServerOptions): Promis
   const app = (kind === 'http' || backend === 'plain' ? Fastify() : Fastify({ https: await certificate() })) as unknown as FastifyInstance
   const plugin = kind === 'plugin' || kind === 'kept'
   if (plugin) await app.register(fastifyKtls, { mode: backend === 'kernel' ? 'require' : 'auto', backends: [backend], minSize })
-  await app.register(kind === 'kept' ? fastifyKtlsStatic : fastifyStatic, { root: folder })
+  if (kind === 'memory') keepInMemory(app, folder)
+  else await app.register(kind === 'kept' ? fastifyKtlsStatic : fastifyStatic, { root: folder })
   const body: unknown = JSON.parse(JSON_BODY)
   app.get('/json', async () => body)
   await app.listen({ port: 0, host: '127.0.0.1' })
@@ -40,6 +43,21 @@ async function serve ({ folder, kind, minSize, backend }: ServerOptions): Promis
     process.send!(answer)
   })
   process.send!((app.server.address() as AddressInfo).port)
+}
+
+/** The least that a handler of one's own comes down to: bodies stay in memory, and a file is asked each time whether it has changed. */
+function keepInMemory (app: FastifyInstance, folder: string): void {
+  const kept = new Map<string, { readonly modified: number, readonly headers: Record<string, string>, readonly body: Buffer }>()
+  app.get('/*', (request, reply) => {
+    const path = join(folder, request.url)
+    const { mtime, mtimeMs: modified } = statSync(path)
+    let file = kept.get(path)
+    if (file?.modified !== modified) {
+      const headers = { 'cache-control': 'public, max-age=0', 'last-modified': mtime.toUTCString(), 'content-type': 'application/octet-stream' }
+      kept.set(path, file = { modified, headers, body: readFileSync(path) })
+    }
+    return reply.headers(file.headers).send(file.body)
+  })
 }
 
 /** Watches the loop from now on; the returned function tells what it saw. */

@@ -1,14 +1,14 @@
-import fastifyStatic from '@fastify/static'
 import fastify from 'fastify'
 import fastifyKtls from 'fastify-ktls'
+import fastifyKtlsStatic from 'fastify-ktls/static'
 import { serve } from './serve'
 import type { ExampleOptions } from './serve'
 
-/** A folder, with ranges, entity tags and dates; each range goes by sendfile too. */
+/** A folder, with ranges, entity tags and dates; each range goes by sendfile too, and small files are kept open. */
 export async function createApp ({ https, root }: ExampleOptions) {
   const app = fastify({ https })
   await app.register(fastifyKtls)
-  await app.register(fastifyStatic, { root })
+  await app.register(fastifyKtlsStatic, { root })
   return app
 }
 

@@ -1,9 +1,9 @@
 import { readFile, readdir, stat } from 'node:fs/promises'
 import { join } from 'node:path'
-import fastifyStatic from '@fastify/static'
 import fastify from 'fastify'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import fastifyKtls from 'fastify-ktls'
+import fastifyKtlsStatic from 'fastify-ktls/static'
 import { dashboard } from '../dashboard/dashboard'
 import { sourceFolder } from '../sources'
 import { LARGE } from './materials'
@@ -28,7 +28,7 @@ export async function createApp (options: AppOptions) {
   const cert = await readFile(join(certificate, 'cert.pem'))
   const app = fastify({ https: { key, cert }, forceCloseConnections: true })
   await app.register(fastifyKtls)
-  await app.register(fastifyStatic, { root: files, prefix: '/files/' })
+  await app.register(fastifyKtlsStatic, { root: files, prefix: '/files/' })
 
   const recent: ReplyReport[] = []
   app.addHook('onRequest', (request, reply, next) => {

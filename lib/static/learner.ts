@@ -51,9 +51,11 @@ export class Learner {
     if (proof === 'cold') this.#bringIn(question, candidates.paths)
     if (typeof proof === 'string') return
     this.#watched.set(reply, { question, options, proof, compressed: candidates.compressed, early: {} })
+    const isOwn = Object.hasOwn(reply, 'send')
     const { send } = reply
     reply.send = payload => {
-      reply.send = send
+      if (isOwn) reply.send = send
+      else delete (reply as Partial<FastifyReply>).send
       const watched = this.#watched.get(reply)
       if (watched?.head !== undefined) this.#learn(watched, watched.head, reply, payload)
       return reply.send(payload)

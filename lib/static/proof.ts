@@ -4,7 +4,7 @@ import { dirname } from 'node:path'
 import type { Binding } from '../binding'
 
 /** Of an identity, in bytes (native/kernel/file_identity.h). */
-export const IDENTITY_BYTES = 48
+const IDENTITY_BYTES = 48
 
 /** Places in an identity. */
 const [INODE, MODE, SIZE, MODIFIED, CHANGED] = [1, 2, 3, 4, 5]

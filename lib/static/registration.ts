@@ -124,10 +124,11 @@ export class Registration {
   }
 
   /** Undefined where no descriptor is left. */
-  #payload (answer: Answer, part: Part | undefined, { raw, request, server }: FastifyReply): Payload | undefined {
-    const isUnseen = isPayloadUnseen(request) && headsAsNodeDoes(raw) && writesAsNodeDoes(raw) && endsAsNodeDoes(raw)
+  #payload (answer: Answer, part: Part | undefined, reply: FastifyReply): Payload | undefined {
+    const { raw } = reply
+    const isUnseen = !Object.hasOwn(reply, 'send') && isPayloadUnseen(reply.request) && headsAsNodeDoes(raw) && writesAsNodeDoes(raw) && endsAsNodeDoes(raw)
     if (part === undefined) return isUnseen ? null : Readable.from('')
-    const isRead = isUnseen && answer.head.stat.size > 0 && isSmall(server.server, part.end - part.start + 1)
+    const isRead = isUnseen && answer.head.stat.size > 0 && isSmall(reply.server.server, part.end - part.start + 1)
     return (isRead ? this.#files.read(answer, part) : undefined) ?? this.#files.open(answer, part)
   }
 

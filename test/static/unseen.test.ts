@@ -96,31 +96,25 @@ for (const { what, setup, setHeaders, options = {} } of CASES) {
   })
 }
 
-t.test('what is sent from a kept file, seen and unseen', async t => {
+t.test('a stream is what is sent from a kept file that somebody sees, or that is not small', async t => {
   for (const isSeen of [false, true]) {
-    const sent: string[] = []
+    let piped = 0
     const { ask, kept } = await comparedOverSockets(t, { root }, app => {
       if (isSeen) seeing(app)
-      app.addHook('onRequest', async (_request, reply) => {
-        const { send } = reply
-        reply.send = payload => {
-          sent.push(payload === undefined ? 'none' : (payload as object).constructor.name)
-          return send.call(reply, payload)
-        }
-      })
+      app.addHook('onRequest', async (_request, reply) => { reply.raw.once('pipe', () => { piped++ }) })
     })
-    for (const [url, method, headers, payload] of [
-      ['/a.txt', 'GET', {}, isSeen ? 'ReadStream' : 'Buffer'], ['/a.txt', 'GET', { range: 'bytes=0-0' }, isSeen ? 'ReadStream' : 'Buffer'], ['/a.txt', 'HEAD', {}, isSeen ? 'Readable' : 'none'],
-      ['/a.txt', 'GET', { 'if-none-match': '*' }, isSeen ? 'Readable' : 'none'], ['/large.bin', 'GET', {}, 'ReadStream'], ['/empty.txt', 'GET', {}, 'ReadStream']
+    for (const [url, method, headers, isStream] of [
+      ['/a.txt', 'GET', {}, isSeen], ['/a.txt', 'GET', { range: 'bytes=0-0' }, isSeen], ['/a.txt', 'HEAD', {}, isSeen], ['/a.txt', 'GET', { 'if-none-match': '*' }, isSeen],
+      ['/large.bin', 'GET', {}, true], ['/empty.txt', 'GET', {}, true]
     ] as const) {
       for (let time = 1; time < TIMES; time++) await ask({ url, method, headers })
-      sent.length = 0
+      piped = 0
       const { hits } = fileCountersOf(kept.server).snapshot()
       const [one, other] = await ask({ url, method, headers })
       t.equal(one, other)
       t.equal(fileCountersOf(kept.server).snapshot().hits, hits + 1)
-      const byStatic = method === 'HEAD' || 'if-none-match' in headers ? 'Readable' : 'ReadStream'
-      t.strictSame(sent.sort(), [payload, byStatic].sort(), `${method} ${url} ${JSON.stringify(headers)}`)
+      // One is @fastify/static's.
+      t.equal(piped, isStream ? 2 : 1, `${method} ${url} ${JSON.stringify(headers)}`)
     }
   }
 })
