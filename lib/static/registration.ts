@@ -66,7 +66,8 @@ export class Registration {
     const registration = this
     const fixed = wantedByRoute(config as RouteFile | undefined, this.#options)
     return function (request, reply) {
-      const wanted = fixed ?? wantedByUrl(request, registration.#options)
+      // Some call a handler with an object of their own.
+      const wanted = request === reply.request ? fixed ?? wantedByUrl(request, registration.#options) : undefined
       const taken = registration.#take(wanted, reply)
       return taken === undefined ? handler.call(this, request, reply) : registration.#send(reply, taken)
     }
