@@ -70,7 +70,7 @@ const PATHS = [
 
 const HEADERS: ReadonlyArray<NonNullable<InjectOptions['headers']>> = [
   {}, { 'accept-encoding': 'br, gzip' }, { 'accept-encoding': 'gzip;q=1, *;q=0' }, { range: 'bytes=1-3' }, { range: 'bytes=999999999-' },
-  { 'if-none-match': '*' }, { 'if-modified-since': new Date(Date.now() + 1e6).toUTCString() }, { 'if-match': '"none"' }, { 'if-unmodified-since': new Date(0).toUTCString() }
+  { 'if-none-match': '*' }, { 'if-none-match': '*', 'cache-control': 'no-cache' }, { 'cache-control': 'no-cache' }, { 'if-modified-since': new Date(Date.now() + 1e6).toUTCString() }, { 'if-match': '"none"' }, { 'if-unmodified-since': new Date(0).toUTCString() }
 ]
 
 // Older than what is believed to be unchanged.
