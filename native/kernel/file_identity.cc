@@ -36,14 +36,13 @@ FileIdentity From(const struct statx& found) {
           Nanoseconds(found.stx_ctime)};
 }
 
-// 0 where the kernel knows without a disk what the path names; -ENOENT where it knows that this is
-// nothing.
-int Resolve(const std::string& path) {
+// What the path names, if the kernel knows that without a disk; else none, and errno: ENOENT
+// where it knows that this is nothing.
+UniqueFd OpenCached(const std::string& path) {
   const OpenHow how = {O_PATH | O_CLOEXEC, 0, kResolveCached};
-  const UniqueFd file(
-      static_cast<int>(syscall(kOpenat2, AT_FDCWD, path.c_str(), &how, sizeof(how))));
-  if (file) return 0;
-  return errno == ENOTDIR ? -ENOENT : -errno;
+  UniqueFd file(static_cast<int>(syscall(kOpenat2, AT_FDCWD, path.c_str(), &how, sizeof(how))));
+  if (!file && errno == ENOTDIR) errno = ENOENT;
+  return file;
 }
 
 // Whether `path` is resolved on the way to `file`.
@@ -52,11 +51,14 @@ bool LeadsTo(const std::string& path, const std::string& file) {
   return file.size() == path.size() || path.back() == '/' || file[path.size()] == '/';
 }
 
-// 0 or a negative errno: -ENOENT where there is no such file.
-int Find(const std::string& path, struct statx* found) {
-  if (syscall(SYS_statx, AT_FDCWD, path.c_str(), AT_STATX_DONT_SYNC, STATX_BASIC_STATS, found) == 0)
-    return 0;
-  return errno == ENOTDIR ? -ENOENT : -errno;
+// Of what is on the way to what has just been opened. 0 or a negative errno.
+int IdentityOnTheWay(const std::string& path, FileIdentity* identity) {
+  struct statx found = {};
+  if (syscall(SYS_statx, AT_FDCWD, path.c_str(), AT_STATX_DONT_SYNC, STATX_BASIC_STATS, &found) !=
+      0)
+    return -errno;
+  *identity = From(found);
+  return 0;
 }
 
 bool IsLocal(const struct statfs& found) {
@@ -78,13 +80,22 @@ bool IsLocal(const struct statfs& found) {
 
 int IdentitiesOf(const std::vector<std::string>& paths, FileIdentity* identities) {
   const std::string& file = paths.back();
-  if (const int error = Resolve(file); error != 0 && error != -ENOENT) return error;
+  const UniqueFd opened = OpenCached(file);
+  if (!opened && errno != ENOENT) return -errno;
   for (size_t i = 0; i < paths.size(); i++) {
-    struct statx found = {};
-    int error = LeadsTo(paths[i], file) ? 0 : Resolve(paths[i]);
-    if (error == 0) error = Find(paths[i], &found);
-    if (error != 0 && error != -ENOENT) return error;
-    identities[i] = error == 0 ? From(found) : FileIdentity{};
+    int error = 0;
+    if (opened && i == paths.size() - 1) {
+      error = IdentityOfFile(opened.get(), &identities[i]);
+    } else if (opened && LeadsTo(paths[i], file)) {
+      error = IdentityOnTheWay(paths[i], &identities[i]);
+    } else if (const UniqueFd other = OpenCached(paths[i]); other) {
+      error = IdentityOfFile(other.get(), &identities[i]);
+    } else if (errno == ENOENT) {
+      identities[i] = {};
+    } else {
+      error = -errno;
+    }
+    if (error != 0) return error;
   }
   return 0;
 }
