@@ -194,7 +194,7 @@ declare namespace fastifyKtls {
 
   /** The files that `fastify-ktls/static` keeps open. */
   export interface FileFigures {
-    /** How many answers are kept, each with its file; those without a body (HEAD, 304) have none open. */
+    /** How many are open. */
     readonly open: number
     /** Requests that were answered from one. */
     readonly hits: number

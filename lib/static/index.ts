@@ -32,10 +32,10 @@ function load (): FastifyPluginAsync<FastifyStaticOptions> {
   }
 }
 
-/** Earlier ones than 10 answer by `request.params`, which hooks may change. */
+/** Whether it is known where this version looks for files; those before 10 answer by `request.params`, which hooks may change. */
 function isKnown (): boolean {
   const { version } = require('@fastify/static/package.json') as { version: string }
-  return Number.parseInt(version, 10) >= 10
+  return Number.parseInt(version, 10) === 10
 }
 
 /**

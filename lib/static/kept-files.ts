@@ -80,10 +80,13 @@ export class KeptFiles {
     if (former !== undefined) this.#drop(key, former)
     const [oldest] = this.#files
     if (!hasRoom() && oldest !== undefined) this.#drop(...oldest)
-    if (this.#closed || !hasRoom()) return this.#close(fd)
+    if (this.#closed || !hasRoom()) {
+      if (fd !== undefined) this.#binding.close(fd)
+      return
+    }
     this.#files.set(key, { ...answer, fd, used: true })
     kept++
-    this.#counters.opened()
+    if (fd !== undefined) this.#counters.opened()
     this.#timer ??= setInterval(() => this.#closeIdle(), IDLE).unref()
   }
 
@@ -116,11 +119,8 @@ export class KeptFiles {
   #drop (key: string, { fd }: KeptFile): void {
     this.#files.delete(key)
     kept--
+    if (fd === undefined) return
     this.#counters.closed()
-    this.#close(fd)
-  }
-
-  #close (fd: number | undefined): void {
-    if (fd !== undefined) this.#binding.close(fd)
+    this.#binding.close(fd)
   }
 }

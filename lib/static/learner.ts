@@ -15,6 +15,9 @@ import type { Question } from './question'
 /** Questions that have been asked once, of which a second time is learnt: clients choose them. */
 const MAX_ASKED = 4096
 
+/** Statuses that @fastify/static chooses itself; another one is the application's. */
+const ITS_STATUSES = new Set([200, 206, 304])
+
 /** How often in a row the kernel is given a second try: of some file systems it never knows. */
 const PATIENCE = 16
 
@@ -62,13 +65,19 @@ export class Learner {
     }
   }
 
-  /** @fastify/static has found a file, and set its headers. */
-  found (reply: FastifyReply, path: string, stat: Stats): void {
+  /** What @fastify/static has just set for the file that it has found; undefined where that cannot be kept. */
+  headOf (reply: FastifyReply, path: string, stat: Stats): Head | undefined {
     const watched = this.#watched.get(reply)
-    if (watched === undefined) return
     const { statusCode: status } = reply
+    if (watched === undefined || !ITS_STATUSES.has(status)) return undefined
     const headers = lastHeaders(reply, headerNames(watched.options, status))
-    if (headers !== undefined && watched.proof.isOf(path, stat)) watched.head = { early: watched.early, status, headers, late: {}, path, stat }
+    return headers !== undefined && watched.proof.isOf(path, stat) ? { early: watched.early, status, headers, late: {}, path, stat } : undefined
+  }
+
+  /** It sends that file now. */
+  found (reply: FastifyReply, head: Head | undefined): void {
+    const watched = this.#watched.get(reply)
+    if (watched !== undefined && head !== undefined) watched.head = head
   }
 
   /** One that is set before there is a file. */

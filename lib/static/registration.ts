@@ -5,7 +5,8 @@ import type { FileMiss } from '../../types/index'
 import type { Binding } from '../binding'
 import type { FileCounters } from '../observe/file-counters'
 import { endsAsNodeDoes, headsAsNodeDoes, writesAsNodeDoes } from '../reply/routing'
-import { isPayloadUnseen, isSmall } from '../reply/small-body'
+import { isSmall } from '../reply/small-body'
+import { isPayloadUnseen } from '../reply/unseen'
 import { isAsWritten, isUntouched, partialOf, writeHead } from './head'
 import type { Head } from './head'
 import { KeptFiles } from './kept-files'
@@ -55,8 +56,10 @@ export class Registration {
     return {
       ...this.#options,
       setHeaders: (reply, path, stat) => {
-        this.#learner.found(reply, path, stat)
+        const head = this.#learner.headOf(reply, path, stat)
+        // It may throw, or send something itself.
         setHeaders?.(reply, path, stat)
+        this.#learner.found(reply, head)
       }
     }
   }

@@ -1,4 +1,4 @@
-import { join } from 'node:path'
+import { isAbsolute, join } from 'node:path'
 import type { FastifyRequest } from 'fastify'
 import type { Options } from './places'
 
@@ -50,7 +50,7 @@ export function wantedByCall (name: string, call: unknown[], options: Options): 
   const [pathname, second, third] = call
   const own = (typeof second === 'object' ? second : third) ?? {}
   const root = name === 'sendFile' && typeof second === 'string' ? second : (own as { root?: unknown }).root
-  const isKnown = typeof pathname === 'string' && (root === undefined || typeof root === 'string') &&
+  const isKnown = typeof pathname === 'string' && (root === undefined || (typeof root === 'string' && isAbsolute(root))) &&
     [second, third].every(one => one === undefined || typeof one === 'string' || isPlainObject(one)) && Object.entries(own).every(([option, value]) => CALL_OPTIONS.has(option) && isPlainValue(value))
   if (!isKnown) return undefined
   return { name: JSON.stringify([name, ...call]), options: { ...options, ...own, root: (root as string | undefined) || options.root }, pathname: () => pathname }

@@ -1,6 +1,6 @@
 /* reply.sendFile and reply.download answer from kept files what @fastify/static does. */
-import { statSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { createReadStream, statSync, writeFileSync } from 'node:fs'
+import { join, relative } from 'node:path'
 import type { FastifyStaticOptions, SendOptions } from '@fastify/static'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import t from 'tap'
@@ -56,6 +56,7 @@ const CASES: readonly Case[] = [
   { what: 'a folder above', handler: reply => reply.sendFile('../a.txt'), hits: 0 },
   { what: 'an option that is a function', handler: reply => reply.sendFile('a.txt', { onFile: () => {} } as SendOptions), hits: 0 },
   { what: 'a part by options', handler: reply => reply.sendFile('a.txt', { start: 5, end: 9 } as SendOptions), hits: 0 },
+  { what: 'a root that is not absolute', handler: reply => reply.sendFile('a.txt', relative(process.cwd(), other)), hits: 0 },
   { what: 'an option that is undefined', handler: reply => reply.sendFile('a.txt', { etag: undefined } as unknown as SendOptions), hits: 0, options: { etag: false } }
 ]
 
@@ -85,13 +86,51 @@ t.test('two handlers that send one file, each with its own headers', async t => 
     app.get('/one', (_request, reply) => reply.download('a.txt').header('content-disposition', 'inline').header('x-one', '1'))
     app.get('/two', (_request, reply) => reply.download('a.txt'))
     app.post('/three', (_request, reply) => reply.header('x-three', '3').sendFile('a.txt'))
-    app.get('/four', { config: { url: true } }, (request, reply) => reply.sendFile(`${(request.query as { file: string }).file}`))
+    app.get('/four', (request, reply) => reply.sendFile(`${(request.query as { file: string }).file}`))
     app.setNotFoundHandler((_request, reply) => reply.code(200).sendFile('page.html'))
   })
   for (let time = 1; time <= TIMES; time++) {
     for (const url of ['/one', '/two', '/three', '/four?file=a.txt', '/four?file=page.html', '/four?file=.', '/a.txt', '/none', '/none/none']) {
       const [one, two] = await ask({ url, method: url === '/three' ? 'POST' : 'GET' })
       t.equal(one, two, url)
+    }
+  }
+})
+
+t.test("one handler's status is not another's", async t => {
+  const { ask, kept } = await compared(t, { root }, app => {
+    app.get('/accepted', (_request, reply) => reply.sendFile('a.txt').code(202))
+    app.get('/plain', (_request, reply) => reply.sendFile('a.txt'))
+  })
+  for (const url of ['/accepted', '/plain', '/accepted', '/plain']) {
+    for (let time = 1; time <= TIMES; time++) {
+      const [one, two] = await ask({ url })
+      t.equal(one, two, url)
+    }
+  }
+  t.ok(hitsOf(kept) >= 2)
+})
+
+t.test('a setHeaders that throws, or sends something itself, at first', async t => {
+  for (const act of [
+    () => { throw new Error('not yet') },
+    (reply: FastifyReply) => { reply.send(createReadStream(join(root, 'a.txt'), { start: 100 })) }
+  ]) {
+    const calls = new WeakMap<object, number>()
+    const { ask } = await compared(t, {
+      root,
+      setHeaders: (reply, path) => {
+        const call = (calls.get(reply.server) ?? 0) + 1
+        calls.set(reply.server, call)
+        reply.header('x-call', `${call} ${path}`)
+        if (call <= 3) act(reply)
+      }
+    }, app => {
+      app.setErrorHandler((_error, _request, reply) => reply.code(200).send(createReadStream(join(root, 'a.txt'), { start: 100 })))
+    })
+    for (let time = 1; time <= 3 + TIMES; time++) {
+      const [one, two] = await ask({ url: '/a.txt' })
+      t.equal(one, two, `time ${time}`)
     }
   }
 })

@@ -89,3 +89,14 @@ t.test('clients that leave, and many that ask at once', async t => {
   await until(() => statsOf(app).connections.open === 0 && [small, large].every(({ path }) => openCount(path) === 1))
   t.match(app.ktls.stats().files, { open: 2, hits: 4 + 8 * 3, misses: { new: 4 } })
 })
+
+t.test('from minSize on, a small kept file is sent by the backend', async t => {
+  const folder = makeFolder(t)
+  const file = makeFile(folder, 1000)
+  const { app, origin, decisions } = await startServer(t, { ktls: { minSize: 1000 }, setup: async app => { await app.register(keepingStatic, { root: folder }) } })
+  await grownOld()
+  for (let time = 1; time <= TIMES; time++) t.equal((await request(`${origin}/${file.name}`)).sha256, file.sha256)
+  for (let time = 1; time <= TIMES; time++) t.equal((await request(`${origin}/${file.name}`, { headers: { range: 'bytes=0-998' } })).status, 206)
+  t.match(await decisions(2 * TIMES), [...Array(TIMES).fill({ path: 'file', reason: null }), ...Array(TIMES).fill({ path: 'node', reason: 'too-small' })])
+  t.match(app.ktls.stats().files, { hits: TIMES - 2 + TIMES })
+})
