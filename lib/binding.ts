@@ -114,15 +114,17 @@ export interface Binding {
   /** Bytes of a regular file with blocks on a disk; -1: it is something else, or cannot be known without waiting. */
   sizeOf (fd: number): number
   /**
-   * Puts the identity of each path's file (native/kernel/file_identity.h) into `identities`, 48 bytes each: device, inode,
+   * Of paths with a NUL after each: puts the identity of each one's file (native/kernel/file_identity.h) into `identities`, 48 bytes each: device, inode,
    * mode, size and the times of the last modification and change in nanoseconds since 1970, all 0 where there is no such
    * file. 0, or the negative errno of the first that cannot be told without waiting for the disk.
    */
-  identify (paths: readonly string[], identities: Uint8Array): number
+  identify (paths: Uint8Array, identities: Uint8Array): number
+  /** Whether these are still their identities; false also where that cannot be told without waiting. */
+  areUnchanged (paths: Uint8Array, identities: Uint8Array): boolean
   /** The same of an open file. False where that cannot be told. */
   identifyFile (fd: number, identity: Uint8Array): boolean
   /** Whether all of these that exist lie on local file systems, whose times are to be believed. May wait, unless they have just been identified. */
-  areLocal (paths: readonly string[]): boolean
+  areLocal (paths: Uint8Array): boolean
   /** Whether a file's byte is known to be readable without waiting for the disk. */
   isCached (fd: number, offset: number): boolean
   /** Fills `bytes` from the file if that is known to need no waiting for the disk. */

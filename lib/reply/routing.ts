@@ -35,9 +35,9 @@ export function endsAsNodeDoes (response: ServerResponse): boolean {
   return response.end === ServerResponse.prototype.end
 }
 
-/** The same of its head, which one may change that does not expect it with a status and headers. */
+/** The same of its head, which one may change that does not expect it with a status and headers, or may look at as it is set. */
 export function headsAsNodeDoes (response: ServerResponse): boolean {
-  return response.writeHead === ServerResponse.prototype.writeHead
+  return response.writeHead === ServerResponse.prototype.writeHead && response.setHeader === ServerResponse.prototype.setHeader
 }
 
 export interface ResponseHead {

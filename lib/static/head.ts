@@ -58,8 +58,8 @@ export function isPlain (reply: FastifyReply): boolean {
 /** Whether nothing that a hook has set would be replaced. */
 export function isUntouched (reply: FastifyReply, { headers, late }: Head): boolean {
   if (!isPlain(reply)) return false
-  for (const name in headers) if (reply.hasHeader(name)) return false
-  for (const name in late) if (reply.hasHeader(name)) return false
+  const set: Record<string, unknown> = reply.getHeaders()
+  for (const name in set) if (set[name] !== undefined && (name in headers || name in late)) return false
   return true
 }
 

@@ -41,7 +41,7 @@ export class Places {
     return new Places(roots, names, others, Boolean(preCompressed))
   }
 
-  /** Undefined where one file could be found as two. */
+  /** Undefined where one file could be found as two, or what is asked for is no path. */
   candidates (pathname: string): Candidates | undefined {
     const [folders, plain, compressed] = [new Set<string>(), new Set<string>(), new Set<string>()]
     for (const root of this.#roots) {
@@ -52,7 +52,8 @@ export class Places {
       if (this.#preCompressed) for (const file of files) for (const suffix of COMPRESSED) compressed.add(file + suffix)
     }
     if ([...compressed].some(file => plain.has(file))) return undefined
-    return { paths: [...new Set([...folders, ...plain, ...compressed])], compressed }
+    const paths = [...new Set([...folders, ...plain, ...compressed])]
+    return paths.some(path => path.includes('\0')) ? undefined : { paths, compressed }
   }
 }
 

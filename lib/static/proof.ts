@@ -15,17 +15,18 @@ const NANOSECONDS = 1e6
 const TICK = 20
 
 const NOTHING = Buffer.alloc(IDENTITY_BYTES)
-let scratch = Buffer.alloc(16 * IDENTITY_BYTES)
 
 /** That what some paths name is what they named when it was taken: the same files and folders, none of them changed, and nothing where there was nothing. */
 export class Proof {
   readonly #binding: Binding
   readonly #paths: readonly string[]
+  readonly #names: Buffer
   readonly #identities: Buffer
 
   private constructor (binding: Binding, paths: readonly string[], identities: Buffer) {
     this.#binding = binding
     this.#paths = paths
+    this.#names = namesOf(paths)
     this.#identities = identities
   }
 
@@ -40,7 +41,7 @@ export class Proof {
       const identity = proof.#identities.subarray(i * IDENTITY_BYTES, (i + 1) * IDENTITY_BYTES)
       // What is in no folder is not there; the kernel does not say so without a disk.
       if (proof.#isNoFolder(dirname(path))) continue
-      if (binding.identify([path], identity) !== 0) return 'cold'
+      if (binding.identify(namesOf([path]), identity) !== 0) return 'cold'
       if (Math.max(millisecondsAt(identity, MODIFIED), millisecondsAt(identity, CHANGED)) > now - TICK) return 'changing'
     }
     return proof
@@ -48,9 +49,7 @@ export class Proof {
 
   /** Whether nothing has changed since. False also where that cannot be told without waiting for a disk. */
   holds (): boolean {
-    const { length } = this.#identities
-    if (scratch.length < length) scratch = Buffer.alloc(length)
-    return this.#binding.identify(this.#paths, scratch) === 0 && this.#identities.compare(scratch, 0, length) === 0
+    return this.#binding.areUnchanged(this.#names, this.#identities)
   }
 
   /** Whether `stat` is of what this path named. */
@@ -72,8 +71,8 @@ export class Proof {
    */
   of (file: string): Proof | undefined {
     const paths = [...this.#paths.filter(path => path !== file && !this.#isToldByFolder(path)), file]
-    if (!this.#binding.areLocal(paths)) return undefined
-    return new Proof(this.#binding, paths, Buffer.concat(paths.map(path => this.#identityOf(path)!)))
+    const proof = new Proof(this.#binding, paths, Buffer.concat(paths.map(path => this.#identityOf(path)!)))
+    return this.#binding.areLocal(proof.#names) ? proof : undefined
   }
 
   /** A link to nothing is something in its folder. */
@@ -95,6 +94,11 @@ export class Proof {
     const at = this.#paths.indexOf(path) * IDENTITY_BYTES
     return at < 0 ? undefined : this.#identities.subarray(at, at + IDENTITY_BYTES)
   }
+}
+
+/** As the binding wants them. */
+function namesOf (paths: readonly string[]): Buffer {
+  return Buffer.from(paths.map(path => `${path}\0`).join(''))
 }
 
 function isAbsent (path: string): boolean {

@@ -130,7 +130,7 @@ export class Registration {
   /** Undefined where no descriptor is left. */
   #payload (answer: Answer, part: Part | undefined, reply: FastifyReply): Payload | undefined {
     const { raw } = reply
-    const isUnseen = !Object.hasOwn(reply, 'send') && isPayloadUnseen(reply.request) && headsAsNodeDoes(raw) && writesAsNodeDoes(raw) && endsAsNodeDoes(raw)
+    const isUnseen = !raw.headersSent && !Object.hasOwn(reply, 'send') && isPayloadUnseen(reply.request) && headsAsNodeDoes(raw) && writesAsNodeDoes(raw) && endsAsNodeDoes(raw)
     if (part === undefined) return isUnseen ? null : Readable.from('')
     const isRead = isUnseen && answer.head.stat.size > 0 && isSmall(reply.server.server, part.end - part.start + 1)
     return (isRead ? this.#files.read(answer, part) : undefined) ?? this.#files.open(answer, part)
@@ -151,7 +151,7 @@ export class Registration {
       throw error
     }
     if (payload instanceof Readable) await reply.send(payload)
-    else await sendUnseen(reply, head, payload)
+    else await sendUnseen(reply, head, payload, this.#options.setHeaders !== undefined)
   }
 }
 
@@ -160,12 +160,11 @@ function dispose (payload: Payload): void {
 }
 
 /** Fastify corrects the head by what it sends, but of a stream it believes what `setHeaders` has made of it. */
-function sendUnseen (reply: FastifyReply, head: Head, payload: Buffer | null): FastifyReply {
+function sendUnseen (reply: FastifyReply, head: Head, payload: Buffer | null, mayDiffer: boolean): FastifyReply {
   const { raw } = reply
   const isTyped = payload === null || reply.hasHeader('content-type')
-  if (!isTyped || !isAsWritten(reply, head)) return reply.send(Readable.from(payload ?? ''))
-  const [first] = Object.entries(reply.getHeaders())
-  // With one of them Node keeps them all, as with a stream's, so that `reply.raw` can be asked for them.
-  if (first !== undefined && raw.getHeaderNames().length === 0) raw.setHeader(first[0], first[1]!)
+  if (!isTyped || (mayDiffer && !isAsWritten(reply, head))) return reply.send(Readable.from(payload ?? ''))
+  // Once it has had one Node keeps them all, as with a stream's, so that `reply.raw` can be asked for them.
+  if (raw.getHeaderNames().length === 0) raw.setHeader('x', '').removeHeader('x')
   return reply.send(payload ?? undefined)
 }

@@ -3,6 +3,7 @@
 
 #include <cerrno>
 #include <chrono>
+#include <cstring>
 
 #include "addon/session_wrap.h"
 #include "addon/transmitter_wrap.h"
@@ -118,17 +119,24 @@ FileIdentity* IdentitiesIn(const Napi::Value& bytes) {
   return reinterpret_cast<FileIdentity*>(bytes.As<Napi::Uint8Array>().Data());
 }
 
-std::vector<std::string> PathsIn(const Napi::Value& value) {
-  const auto names = value.As<Napi::Array>();
-  std::vector<std::string> paths(names.Length());
-  for (uint32_t i = 0; i < paths.size(); i++)
-    paths[i] = names.Get(i).As<Napi::String>().Utf8Value();
+// Of bytes with a NUL after each path.
+std::vector<const char*> PathsIn(const Napi::Value& value) {
+  const auto bytes = value.As<Napi::Uint8Array>();
+  const char* const names = reinterpret_cast<const char*>(bytes.Data());
+  std::vector<const char*> paths;
+  for (size_t at = 0; at < bytes.ByteLength(); at += strlen(names + at) + 1)
+    paths.push_back(names + at);
   return paths;
 }
 
 // identify(paths, identities): 0, or the negative errno of the first that cannot be told.
 Napi::Value Identify(const Napi::CallbackInfo& info) {
   return Napi::Number::New(info.Env(), IdentitiesOf(PathsIn(info[0]), IdentitiesIn(info[1])));
+}
+
+// areUnchanged(paths, identities): whether these are the identities still.
+Napi::Value AreUnchangedSince(const Napi::CallbackInfo& info) {
+  return Napi::Boolean::New(info.Env(), AreUnchanged(PathsIn(info[0]), IdentitiesIn(info[1])));
 }
 
 // identifyFile(fd, identity): whether it could be told.
@@ -228,6 +236,7 @@ Napi::Object Init(Napi::Env env, Napi::Object exports) {
   exports.Set("tryToRead", Napi::Function::New(env, TryToRead, "tryToRead"));
   exports.Set("sizeOf", Napi::Function::New(env, SizeOf, "sizeOf"));
   exports.Set("identify", Napi::Function::New(env, Identify, "identify"));
+  exports.Set("areUnchanged", Napi::Function::New(env, AreUnchangedSince, "areUnchanged"));
   exports.Set("identifyFile", Napi::Function::New(env, IdentifyFile, "identifyFile"));
   exports.Set("areLocal", Napi::Function::New(env, AreLocal, "areLocal"));
   exports.Set("isCached", Napi::Function::New(env, IsByteCached, "isCached"));

@@ -8,6 +8,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <cstring>
 
 #include "kernel/syscalls.h"
 
@@ -38,24 +39,24 @@ FileIdentity From(const struct statx& found) {
 
 // What the path names, if the kernel knows that without a disk; else none, and errno: ENOENT
 // where it knows that this is nothing.
-UniqueFd OpenCached(const std::string& path) {
+UniqueFd OpenCached(const char* path) {
   const OpenHow how = {O_PATH | O_CLOEXEC, 0, kResolveCached};
-  UniqueFd file(static_cast<int>(syscall(kOpenat2, AT_FDCWD, path.c_str(), &how, sizeof(how))));
+  UniqueFd file(static_cast<int>(syscall(kOpenat2, AT_FDCWD, path, &how, sizeof(how))));
   if (!file && errno == ENOTDIR) errno = ENOENT;
   return file;
 }
 
 // Whether `path` is resolved on the way to `file`.
-bool LeadsTo(const std::string& path, const std::string& file) {
-  if (file.compare(0, path.size(), path) != 0) return false;
-  return file.size() == path.size() || path.back() == '/' || file[path.size()] == '/';
+bool LeadsTo(const char* path, const char* file) {
+  const size_t length = strlen(path);
+  if (strncmp(path, file, length) != 0) return false;
+  return file[length] == '\0' || file[length] == '/' || path[length - 1] == '/';
 }
 
 // Of what is on the way to what has just been opened. 0 or a negative errno.
-int IdentityOnTheWay(const std::string& path, FileIdentity* identity) {
+int IdentityOnTheWay(const char* path, FileIdentity* identity) {
   struct statx found = {};
-  if (syscall(SYS_statx, AT_FDCWD, path.c_str(), AT_STATX_DONT_SYNC, STATX_BASIC_STATS, &found) !=
-      0)
+  if (syscall(SYS_statx, AT_FDCWD, path, AT_STATX_DONT_SYNC, STATX_BASIC_STATS, &found) != 0)
     return -errno;
   *identity = From(found);
   return 0;
@@ -78,8 +79,8 @@ bool IsLocal(const struct statfs& found) {
 
 }  // namespace
 
-int IdentitiesOf(const std::vector<std::string>& paths, FileIdentity* identities) {
-  const std::string& file = paths.back();
+int IdentitiesOf(const std::vector<const char*>& paths, FileIdentity* identities) {
+  const char* const file = paths.back();
   const UniqueFd opened = OpenCached(file);
   if (!opened && errno != ENOENT) return -errno;
   for (size_t i = 0; i < paths.size(); i++) {
@@ -100,6 +101,12 @@ int IdentitiesOf(const std::vector<std::string>& paths, FileIdentity* identities
   return 0;
 }
 
+bool AreUnchanged(const std::vector<const char*>& paths, const FileIdentity* identities) {
+  std::vector<FileIdentity> found(paths.size());
+  return IdentitiesOf(paths, found.data()) == 0 &&
+         memcmp(found.data(), identities, found.size() * sizeof(FileIdentity)) == 0;
+}
+
 int IdentityOfFile(int file, FileIdentity* identity) {
   struct statx found = {};
   if (sys.statx(file, &found) != 0) return -errno;
@@ -107,10 +114,10 @@ int IdentityOfFile(int file, FileIdentity* identity) {
   return 0;
 }
 
-bool AreOnLocalFileSystems(const std::vector<std::string>& paths) {
-  return std::all_of(paths.begin(), paths.end(), [](const std::string& path) {
+bool AreOnLocalFileSystems(const std::vector<const char*>& paths) {
+  return std::all_of(paths.begin(), paths.end(), [](const char* path) {
     struct statfs found = {};
-    if (statfs(path.c_str(), &found) == 0) return IsLocal(found);
+    if (statfs(path, &found) == 0) return IsLocal(found);
     return errno == ENOENT || errno == ENOTDIR;
   });
 }

@@ -3,7 +3,6 @@
 #define FASTIFY_KTLS_KERNEL_FILE_IDENTITY_H_
 
 #include <cstdint>
-#include <string>
 #include <vector>
 
 namespace fastify_ktls {
@@ -24,7 +23,11 @@ struct FileIdentity {
 // one does not exist, or a negative errno: -EAGAIN where a disk would have to be asked
 // (RESOLVE_CACHED, Linux 5.12; man 2 openat2), -ENOSYS or -EINVAL where the kernel cannot
 // be asked so.
-int IdentitiesOf(const std::vector<std::string>& paths, FileIdentity* identities);
+int IdentitiesOf(const std::vector<const char*>& paths, FileIdentity* identities);
+
+// Whether these are still the identities of what the paths name; false also where that cannot be
+// told.
+bool AreUnchanged(const std::vector<const char*>& paths, const FileIdentity* identities);
 
 // Of an open file. 0 or a negative errno.
 int IdentityOfFile(int file, FileIdentity* identity);
@@ -32,7 +35,7 @@ int IdentityOfFile(int file, FileIdentity* identity);
 // Whether all that exists lies on file systems of this machine alone, whose times are
 // believed: ext4, XFS, Btrfs, F2FS, tmpfs, and overlayfs, which has them of others. May wait
 // where the paths have not just been identified.
-bool AreOnLocalFileSystems(const std::vector<std::string>& paths);
+bool AreOnLocalFileSystems(const std::vector<const char*>& paths);
 
 }  // namespace fastify_ktls
 

@@ -54,7 +54,22 @@ const CASES: readonly Case[] = [
         }
       })
     }
-  }
+  },
+  {
+    what: 'a setHeader of its own',
+    setup: app => {
+      app.addHook('onRequest', async (_request, { raw }) => {
+        const names: string[] = []
+        raw.setHeader = function (this: typeof raw, name: string, value: string) {
+          names.push(name)
+          const { setHeader } = Object.getPrototypeOf(this)
+          setHeader.call(this, 'x-names', names.join())
+          return setHeader.call(this, name, value)
+        }
+      })
+    }
+  },
+  { what: 'a head that is written', setup: app => { app.addHook('preHandler', async (_request, { raw }) => { raw.writeHead(200, { 'x-head': 'written' }) }) } }
 ]
 
 async function fetch (port: number, path: string, method: string, headers: Record<string, string>): Promise<unknown> {
