@@ -39,8 +39,8 @@ export class Client {
           const end = head.indexOf(END_OF_HEAD)
           if (end < 0) return
           const text = head.toString('latin1', 0, end)
-          length = Number(/^content-length: (\d+)$/im.exec(text)?.[1] ?? NaN)
-          if (!/^HTTP\/1.1 20[06] /.test(text) || Number.isNaN(length)) return reject(new Error(`${path}: ${text}`))
+          length = /^HTTP\/1.1 304 /.test(text) ? 0 : Number(/^content-length: (\d+)$/im.exec(text)?.[1] ?? NaN)
+          if (!/^HTTP\/1.1 (20[06]|304) /.test(text) || Number.isNaN(length)) return reject(new Error(`${path}: ${text}`))
           left = length
           chunk = head.subarray(end + END_OF_HEAD.length)
         }

@@ -5,7 +5,7 @@
 import { randomBytes } from 'node:crypto'
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import type { Backend } from '../types/index'
 import { Client } from './client'
 import { contendersOf } from './contenders'
@@ -53,10 +53,16 @@ interface Started {
 }
 
 /** Writes the files and returns each path's content. */
-function writeFiles (folder: string): Map<string, Buffer> {
+function writeFiles (folder: string, workloads: readonly Workload[]): Map<string, Buffer> {
   const contents = new Map([[JSON_PATH as string, Buffer.from(JSON_BODY)]])
   mkdirSync(join(folder, 'page'))
-  for (const { path, size } of [...FILES.map(({ size }) => ({ path: `/${fileName(size)}`, size })), ...PAGE]) {
+  const crowded = workloads.filter(({ siblings }) => siblings !== undefined)
+  for (const { path, siblings } of crowded) {
+    const crowd = join(folder, dirname(path))
+    mkdirSync(crowd)
+    for (let i = 0; i < siblings!; i++) writeFileSync(join(crowd, `${i}.txt`), '')
+  }
+  for (const { path, size } of [...FILES.map(({ size }) => ({ path: `/${fileName(size)}`, size })), ...PAGE, ...crowded]) {
     const content = randomBytes(size)
     writeFileSync(join(folder, path), content)
     contents.set(path, content)
@@ -92,14 +98,15 @@ async function main (order: Order): Promise<void> {
   const root = mkdtempSync(join(order.folder ?? tmpdir(), 'fastify-ktls-bench-'))
   const started: Started[] = []
   try {
-    const contents = writeFiles(root)
+    const workloads = WORKLOADS.filter(({ name }) => order.workloads.includes(name))
+    const contents = writeFiles(root, workloads)
     const contenders = contendersOf(order.backend).filter(({ name }) => order.contenders.includes(name))
     for (const [index, contender] of contenders.entries()) {
       started.push({ contender, running: await contender.start({ ...order, folder: root, temporary: join(root, `own-${index}`) }) })
     }
     for (const one of started) await warmUp(one)
-    for (const workload of WORKLOADS.filter(({ name }) => order.workloads.includes(name))) {
-      const [first, last] = workload.range ?? [0, Infinity]
+    for (const workload of workloads) {
+      const [first, last] = workload.unmodified ? [0, -1] : workload.range ?? [0, Infinity]
       await measure(started, workload, order, path => sha256(contents.get(path)!.subarray(first, last + 1)))
     }
   } finally {

@@ -56,7 +56,8 @@ function keepInMemory (app: FastifyInstance, folder: string): void {
       const headers = { 'cache-control': 'public, max-age=0', 'last-modified': mtime.toUTCString(), 'content-type': 'application/octet-stream' }
       kept.set(path, file = { modified, headers, body: readFileSync(path) })
     }
-    return reply.headers(file.headers).send(file.body)
+    reply.headers(file.headers)
+    return request.headers['if-none-match'] === undefined ? reply.send(file.body) : reply.code(304).send()
   })
 }
 

@@ -11,6 +11,10 @@ export interface Workload {
   readonly page?: readonly Asset[]
   /** First and last byte, the last one inclusive; the whole without it. */
   readonly range?: readonly [first: number, last: number]
+  /** Whether it is asked for by who has it already, so that there is no body. */
+  readonly unmodified?: true
+  /** How many other files lie in its folder; few without it. */
+  readonly siblings?: number
   /** Bytes of body. */
   readonly size: number
   /** Requests before the first sample. */
@@ -49,6 +53,8 @@ export const FILES = [
 export const JSON_PATH = '/json'
 export const JSON_BODY = '{"hello":"world"}'
 
+const [SMALLEST] = FILES
+
 const LARGE = FILES.find(({ name }) => name === '10 MB')!
 
 export function fileName (size: number): string {
@@ -76,6 +82,8 @@ export const WORKLOADS: readonly Workload[] = [
   ...files.filter(({ size }) => size <= 64 * 1024 || size === 1 << 20).map(file => ({ ...file, name: `${file.name}, fresh connection`, warmUp: Math.min(file.warmUp, 100), requests: 5, fresh: true as const })),
   { name: '1 MB of 10 MB', path: `/${fileName(LARGE.size)}`, range: [3_000_000, 4_048_575], size: 1 << 20, warmUp: 10, requests: 16 },
   { name: 'page of 20', path: PAGE[0]!.path, size: Math.round(PAGE.reduce((sum, { size }) => sum + size, 0) / PAGE.length), page: PAGE, warmUp: 100, requests: 3 },
+  { ...SMALLEST, name: '1 KB, 304', path: `/${fileName(SMALLEST.size)}`, size: 0, unmodified: true },
+  { ...SMALLEST, name: '1 KB of 10,000 files', path: `/many/${fileName(SMALLEST.size)}`, warmUp: 1000, siblings: 10_000 },
   together('256 KB', 64),
   together('256 KB', 1000),
   together('4 MB', 64),
