@@ -1,4 +1,5 @@
 import type { Stats } from 'node:fs'
+import { validateHeaderName, validateHeaderValue } from 'node:http'
 import type { FastifyStaticOptions } from '@fastify/static'
 import type { FastifyReply } from 'fastify'
 import type { Options } from './places'
@@ -66,15 +67,37 @@ export function isUntouched (reply: FastifyReply, { headers, late }: Head): bool
 /** Sets what @fastify/static would, in its order. */
 export function writeHead (reply: FastifyReply, { status, headers, late, path, stat }: Head, setHeaders: SetHeaders | undefined, varies: boolean): void {
   reply.code(status).headers(headers)
-  setHeaders?.(reply, path, stat)
+  setHeaders?.(reply, path, copyOf(stat))
   if (varies) vary(reply)
   reply.headers(late)
 }
 
-/** Whether `setHeaders` has left alone what Fastify goes by when it sends. */
-export function isAsWritten (reply: FastifyReply, { status, headers, late }: Head): boolean {
-  const isSame = (name: string) => reply.getHeader(name) === (late[name] ?? headers[name])
-  return reply.statusCode === status && isSame('content-length') && isSame('content-type')
+/** What Fastify and Node go by when they send. */
+const FRAMING = ['content-length', 'content-type', 'transfer-encoding', 'trailer']
+
+/**
+ * Whether bytes go under what hooks and `setHeaders` have made of the head as a stream does: Fastify corrects the head by bytes,
+ * and of a stream believes it; what Node refuses is refused at another time.
+ */
+export function suitsBytes (reply: FastifyReply, { status, headers, late }: Head): boolean {
+  const set: Record<string, unknown> = reply.getHeaders()
+  const isSame = (name: string) => set[name] === (late[name] ?? headers[name])
+  return reply.statusCode === status && FRAMING.every(isSame) && Object.keys(set).every(name => isSame(name) || isValid(name, set[name]))
+}
+
+function isValid (name: string, value: unknown): boolean {
+  try {
+    validateHeaderName(name)
+    validateHeaderValue(name, value as string)
+    return true
+  } catch {
+    return false
+  }
+}
+
+/** For a function of the application's, which may change it. */
+export function copyOf (stat: Stats): Stats {
+  return Object.assign(Object.create(Object.getPrototypeOf(stat) as object) as Stats, stat)
 }
 
 function vary (reply: FastifyReply): void {

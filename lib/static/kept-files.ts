@@ -12,26 +12,34 @@ import type { Part } from './question'
 /** Milliseconds after which a file that nobody asks for is closed. */
 const IDLE = 60_000
 
+/** Bytes of a file, and how many of them its stream reads at once. */
+export interface Body extends Part {
+  readonly highWaterMark: number
+}
+
 /** What @fastify/static made of a question. */
 export interface Answer {
   readonly head: Head
   /** Undefined: it has none. */
-  readonly body: Part | undefined
+  readonly body: Body | undefined
   readonly proof: Proof
 }
 
 interface KeptFile extends Answer {
+  readonly owner: KeptFiles
+  readonly key: string
   /** Undefined without a body. */
   readonly fd: number | undefined
   /** In the present span of IDLE, or the one before. */
   used: boolean
 }
 
-/** Answers that are kept in the process, by all registrations: so many, and files at most for this share of the descriptors that it may have. */
+/** So many answers are kept in the process, and files at most for this share of the descriptors that it may have. */
 const [MOST, SHARE] = [1000, 0.25]
 
 let limit: number | undefined
-let kept = 0
+/** By all registrations, in the order in which they were last asked for. */
+const kept = new Set<KeptFile>()
 
 /** man 5 proc_pid_limits */
 function hasRoom (): boolean {
@@ -39,17 +47,24 @@ function hasRoom (): boolean {
     const [, descriptors] = /^Max open files +(\d+)/m.exec(readIfThere('/proc/self/limits') ?? '') ?? []
     limit = descriptors === undefined ? MOST : Math.min(MOST, Math.floor(Number(descriptors) * SHARE))
   }
-  return kept < limit
+  return kept.size < limit
 }
 
-/** Files that are kept open for one registration, with the answers they were sent under; where there is no room for another, the one that was asked for longest ago goes. */
+/** By which the kernel decides who may open a file. */
+function userOfProcess (): number {
+  return process.geteuid!()
+}
+
+/** Files that are kept open for one registration, with the answers they were sent under; where there is no room for another, the one that was asked for longest ago goes, whosever it is. */
 export class KeptFiles {
   readonly #binding: Binding
   readonly #counters: FileCounters
-  /** By question; in the order in which they were last asked. */
+  /** By question. */
   readonly #files = new Map<string, KeptFile>()
   #timer: NodeJS.Timeout | undefined
   #closed = false
+  /** Who has opened them, and so may read them. */
+  #user = userOfProcess()
 
   constructor (binding: Binding, counters: FileCounters) {
     this.#binding = binding
@@ -58,6 +73,9 @@ export class KeptFiles {
 
   /** What is kept for a question, if it is proved to hold. */
   find (key: string): Answer | undefined {
+    const user = userOfProcess()
+    if (user !== this.#user) this.#clear()
+    this.#user = user
     const file = this.#files.get(key)
     if (file === undefined) {
       this.#counters.missed('new')
@@ -65,36 +83,43 @@ export class KeptFiles {
     }
     if (!file.proof.holds()) {
       this.#counters.missed('changed')
-      this.#drop(key, file)
+      this.#drop(file)
       return undefined
     }
     file.used = true
-    this.#files.delete(key)
-    this.#files.set(key, file)
+    kept.delete(file)
+    kept.add(file)
     return file
+  }
+
+  /** Whether what was found is kept still: else its descriptor is closed. */
+  keeps (answer: Answer): boolean {
+    return kept.has(answer as KeptFile)
   }
 
   /** Keeps an answer; `fd` is the callee's. */
   keep (key: string, answer: Answer, fd?: number): void {
     const former = this.#files.get(key)
-    if (former !== undefined) this.#drop(key, former)
-    const [oldest] = this.#files
-    if (!hasRoom() && oldest !== undefined) this.#drop(...oldest)
-    if (this.#closed || !hasRoom()) {
+    if (former !== undefined) this.#drop(former)
+    const [oldest] = kept
+    if (!hasRoom() && oldest !== undefined) oldest.owner.#drop(oldest)
+    if (this.#closed) {
       if (fd !== undefined) this.#binding.close(fd)
       return
     }
-    this.#files.set(key, { ...answer, fd, used: true })
-    kept++
+    const file = { ...answer, owner: this, key, fd, used: true }
+    this.#files.set(key, file)
+    kept.add(file)
     if (fd !== undefined) this.#counters.opened()
     this.#timer ??= setInterval(() => this.#closeIdle(), IDLE).unref()
   }
 
-  /** A stream of the body, or of a part of it, over a descriptor of its own; undefined when there is none left. */
-  open (answer: Answer, part: Part): ReadStream | undefined {
-    const { fd: own, head } = answer as KeptFile
+  /** A stream of the body, or of a part of it, over a descriptor of its own; where there is none left, its path's. */
+  open (answer: Answer, part: Part): ReadStream {
+    const { fd: own, head, body } = answer as KeptFile
+    const stream = createReadStream(head.path, { start: part.start, end: part.end, highWaterMark: body!.highWaterMark })
     const fd = this.#binding.duplicate(own!)
-    return fd < 0 ? undefined : openAs(createReadStream(head.path, part), fd)
+    return fd < 0 ? stream : openAs(stream, fd)
   }
 
   /** The same in a Buffer; undefined where it cannot be had without waiting for a disk. */
@@ -106,21 +131,25 @@ export class KeptFiles {
   close (): void {
     this.#closed = true
     clearInterval(this.#timer)
-    for (const [key, file] of this.#files) this.#drop(key, file)
+    this.#clear()
+  }
+
+  #clear (): void {
+    for (const file of this.#files.values()) this.#drop(file)
   }
 
   #closeIdle (): void {
-    for (const [key, file] of this.#files) {
+    for (const file of this.#files.values()) {
       if (file.used) file.used = false
-      else this.#drop(key, file)
+      else this.#drop(file)
     }
   }
 
-  #drop (key: string, { fd }: KeptFile): void {
-    this.#files.delete(key)
-    kept--
-    if (fd === undefined) return
+  #drop (file: KeptFile): void {
+    this.#files.delete(file.key)
+    kept.delete(file)
+    if (file.fd === undefined) return
     this.#counters.closed()
-    this.#binding.close(fd)
+    this.#binding.close(file.fd)
   }
 }

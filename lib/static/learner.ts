@@ -4,7 +4,7 @@ import { Readable } from 'node:stream'
 import type { FastifyReply } from 'fastify'
 import type { Binding } from '../binding'
 import { fileDescriptorOf, requestedRange } from '../connection/internals'
-import { headerNames, isPlain, lastHeaders, wholeOf } from './head'
+import { copyOf as copyOfStat, headerNames, isPlain, lastHeaders, wholeOf } from './head'
 import type { Head, Headers } from './head'
 import type { Answer, KeptFiles } from './kept-files'
 import { Places } from './places'
@@ -23,6 +23,7 @@ const PATIENCE = 16
 
 /** A question that @fastify/static is about to answer. */
 interface Watched {
+  readonly reply: FastifyReply
   readonly question: Question
   readonly options: Options
   /** Of all that the answer may depend on, taken before. */
@@ -38,6 +39,7 @@ export class Learner {
   readonly #files: KeptFiles
   readonly #asked = new Set<string>()
   #patience = PATIENCE
+  /** By what @fastify/static was given in place of the reply: of one reply there may be several at once. */
   readonly #watched = new WeakMap<FastifyReply, Watched>()
 
   constructor (binding: Binding, files: KeptFiles) {
@@ -45,50 +47,51 @@ export class Learner {
     this.#files = files
   }
 
-  /** Keeps what @fastify/static is about to answer, by these options, if that is a file. */
-  watch (question: Question, pathname: string, options: Options, reply: FastifyReply): void {
-    if (!isPlain(reply) || !this.#isAskedAgain(question.key)) return
+  /** Keeps what @fastify/static is about to answer, by these options, if that is a file: given what is returned, it does so on `reply`. */
+  watch (question: Question, pathname: string, options: Options, reply: FastifyReply): FastifyReply {
+    if (!isPlain(reply) || !this.#isAskedAgain(question.key)) return reply
     const candidates = Places.of(options)?.candidates(pathname)
-    if (candidates === undefined) return
+    if (candidates === undefined) return reply
     const proof = Proof.take(this.#binding, candidates.paths)
     if (proof === 'cold') this.#bringIn(question, candidates.paths)
-    if (typeof proof === 'string') return
-    this.#watched.set(reply, { question, options, proof, compressed: candidates.compressed, early: {} })
-    const isOwn = Object.hasOwn(reply, 'send')
-    const { send } = reply
-    reply.send = payload => {
-      if (isOwn) reply.send = send
-      else delete (reply as Partial<FastifyReply>).send
-      const watched = this.#watched.get(reply)
-      if (watched?.head !== undefined) this.#learn(watched, watched.head, reply, payload)
-      return reply.send(payload)
-    }
+    if (typeof proof === 'string') return reply
+    const watched: Watched = { reply, question, options, proof, compressed: candidates.compressed, early: {} }
+    let isSent = false
+    const asked = onBehalf(reply, payload => {
+      // What comes after that is too late, and not the answer.
+      if (watched.head !== undefined && !isSent && !reply.sent) this.#learn(watched, watched.head, payload)
+      isSent = true
+    })
+    this.#watched.set(asked, watched)
+    return asked
+  }
+
+  /** The application's own, of what @fastify/static was given. */
+  replyOf (asked: FastifyReply): FastifyReply {
+    return this.#watched.get(asked)?.reply ?? asked
   }
 
   /** What @fastify/static has just set for the file that it has found; undefined where that cannot be kept. */
-  headOf (reply: FastifyReply, path: string, stat: Stats): Head | undefined {
-    const watched = this.#watched.get(reply)
+  headOf (asked: FastifyReply, path: string, stat: Stats): Head | undefined {
+    const watched = this.#watched.get(asked)
+    if (watched === undefined) return undefined
+    const { reply } = watched
     const { statusCode: status } = reply
-    if (watched === undefined || !ITS_STATUSES.has(status)) return undefined
+    if (!ITS_STATUSES.has(status)) return undefined
     const headers = lastHeaders(reply, headerNames(watched.options, status))
-    return headers !== undefined && watched.proof.isOf(path, stat) ? { early: watched.early, status, headers, late: {}, path, stat } : undefined
+    return headers !== undefined && watched.proof.isOf(path, stat) ? { early: watched.early, status, headers, late: {}, path, stat: copyOfStat(stat) } : undefined
   }
 
   /** It sends that file now. */
-  found (reply: FastifyReply, head: Head | undefined): void {
-    const watched = this.#watched.get(reply)
+  found (asked: FastifyReply, head: Head | undefined): void {
+    const watched = this.#watched.get(asked)
     if (watched !== undefined && head !== undefined) watched.head = head
   }
 
   /** One that is set before there is a file. */
-  setEarly (reply: FastifyReply, name: string): void {
-    const watched = this.#watched.get(reply)
-    if (watched !== undefined) watched.early = { [name]: String(reply.getHeader(name)) }
-  }
-
-  /** The answer is to another question. */
-  forget (reply: FastifyReply): void {
-    this.#watched.delete(reply)
+  setEarly (asked: FastifyReply, name: string): void {
+    const watched = this.#watched.get(asked)
+    if (watched !== undefined) watched.early = { [name]: String(watched.reply.getHeader(name)) }
   }
 
   /** Has the kernel look these up on the disk, so that the next time it knows. */
@@ -107,13 +110,12 @@ export class Learner {
     return false
   }
 
-  #learn ({ question: { key, range }, proof, compressed }: Watched, found: Head, reply: FastifyReply, payload: unknown): void {
+  #learn ({ reply, question: { key, range }, proof, compressed }: Watched, found: Head, payload: unknown): void {
     const late = compressed.has(found.path) ? { 'content-type': String(reply.getHeader('content-type')), 'content-encoding': String(reply.getHeader('content-encoding')) } : {}
     const head = range === undefined ? { ...found, late } : { ...wholeOf(found), late }
     if (payload instanceof ReadStream) {
-      const { start, end } = requestedRange(payload)
-      const body = range === undefined ? { start, end } : { start: 0, end: Math.max(0, found.stat.size - 1) }
-      this.#learnFile(payload, key, { head, proof, body })
+      const part = range === undefined ? requestedRange(payload) : { start: 0, end: Math.max(0, found.stat.size - 1) }
+      this.#learnFile(payload, key, { head, proof, body: { ...part, highWaterMark: payload.readableHighWaterMark } })
     } else if (payload instanceof Readable && (head.status === 304 || reply.request.raw.method === 'HEAD')) {
       this.#keep(key, { head, proof, body: undefined })
     }
@@ -139,6 +141,22 @@ export class Learner {
     this.#files.keep(copyOf(key), { ...answer, proof }, fd)
     return true
   }
+}
+
+/** The same reply, but that `sends` hears what is sent by it. */
+function onBehalf (reply: FastifyReply, sends: (payload: unknown) => void): FastifyReply {
+  const send = (payload: unknown) => {
+    sends(payload)
+    return reply.send(payload)
+  }
+  return new Proxy(Object.create(reply) as FastifyReply, {
+    get: (_reply, name) => {
+      if (name === 'send') return send
+      const value: unknown = Reflect.get(reply, name)
+      return typeof value === 'function' ? value.bind(reply) as unknown : value
+    },
+    set: (_reply, name, value) => Reflect.set(reply, name, value)
+  })
 }
 
 /** A part of a string keeps the whole alive, here the URL with its query, which may be long. */

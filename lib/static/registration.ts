@@ -3,11 +3,12 @@ import type { FastifyStaticOptions } from '@fastify/static'
 import type { FastifyReply, RouteHandlerMethod, RouteOptions } from 'fastify'
 import type { FileMiss } from '../../types/index'
 import type { Binding } from '../binding'
+import { later } from '../connection/internals'
 import type { FileCounters } from '../observe/file-counters'
 import { endsAsNodeDoes, headsAsNodeDoes, writesAsNodeDoes } from '../reply/routing'
 import { isSmall } from '../reply/small-body'
 import { isPayloadUnseen } from '../reply/unseen'
-import { isAsWritten, isUntouched, partialOf, writeHead } from './head'
+import { isUntouched, partialOf, suitsBytes, writeHead } from './head'
 import type { Head } from './head'
 import { KeptFiles } from './kept-files'
 import type { Answer } from './kept-files'
@@ -17,14 +18,17 @@ import type { Part, Question } from './question'
 import { wantedByCall, wantedByRoute, wantedByUrl } from './wanted'
 import type { RouteFile, Wanted } from './wanted'
 
-/** An answer that is about to be sent. */
+/** An answer that is about to be sent, or a part of it. */
 interface Taken {
+  readonly answer: Answer
   readonly head: Head
-  readonly payload: Payload
+  readonly part: Part | undefined
 }
 
-/** A stream, or what no onSend hook sees: the bytes, or null in place of none. */
-type Payload = Readable | Buffer | null
+/** @fastify/static has to answer, by this reply. */
+interface NotKept {
+  readonly ask: FastifyReply
+}
 
 export type Decorator = (this: FastifyReply, ...call: unknown[]) => FastifyReply
 
@@ -47,7 +51,8 @@ export class Registration {
   /** Whether no function of the application's decides what is answered. */
   static canKeep (options: FastifyStaticOptions): boolean {
     const { allowedPath, setHeaders } = options
-    return allowedPath === undefined && !('onFile' in options) && (setHeaders === undefined || typeof setHeaders === 'function')
+    // Of what it inherits a copy would know nothing.
+    return Object.keys(options).includes('root') && allowedPath === undefined && !('onFile' in options) && (setHeaders === undefined || typeof setHeaders === 'function')
   }
 
   /** For @fastify/static. */
@@ -55,11 +60,11 @@ export class Registration {
     const { setHeaders } = this.#options
     return {
       ...this.#options,
-      setHeaders: (reply, path, stat) => {
-        const head = this.#learner.headOf(reply, path, stat)
+      setHeaders: (asked, path, stat) => {
+        const head = this.#learner.headOf(asked as FastifyReply, path, stat)
         // It may throw, or send something itself.
-        setHeaders?.(reply, path, stat)
-        this.#learner.found(reply, head)
+        setHeaders?.(this.#learner.replyOf(asked as FastifyReply), path, stat)
+        this.#learner.found(asked as FastifyReply, head)
       }
     }
   }
@@ -72,29 +77,23 @@ export class Registration {
       // Some call a handler with an object of their own.
       const wanted = request === reply.request ? fixed ?? wantedByUrl(request, registration.#options) : undefined
       const taken = registration.#take(wanted, reply)
-      return taken === undefined ? handler.call(this, request, reply) : registration.#send(reply, taken)
+      if ('ask' in taken) return handler.call(this, request, taken.ask)
+      return registration.#answer(reply, taken, () => handler.call(this, request, reply))
     }
   }
 
   /** In place of `reply.sendFile` or `reply.download`. */
   decorator (name: string, original: Decorator): Decorator {
     const registration = this
-    const send = async (reply: FastifyReply, taken: Taken, call: unknown[]) => {
-      if (isUntouched(reply, taken.head)) return registration.#send(reply, taken)
-      dispose(taken.payload)
-      registration.#counters.missed('headers')
-      original.apply(reply, call)
-    }
     return function (...call) {
       const wanted = wantedByCall(name, call, registration.#options)
       const taken = registration.#take(wanted, this)
-      if (taken === undefined) {
-        original.apply(this, call)
-        if (name === 'download') registration.#learner.setEarly(this, 'content-disposition')
+      if ('ask' in taken) {
+        original.apply(taken.ask, call)
+        if (name === 'download') registration.#learner.setEarly(taken.ask, 'content-disposition')
       } else {
         this.headers(taken.head.early)
-        // What the caller sets at once still goes with it.
-        Promise.resolve().then(() => send(this, taken, call)).catch(error => this.send(error))
+        registration.#answer(this, taken, () => { original.apply(this, call) }).catch(error => this.send(error))
       }
       return this
     }
@@ -105,66 +104,70 @@ export class Registration {
   }
 
   /** From what is kept; else @fastify/static has to answer, and is watched. */
-  #take (wanted: Wanted | undefined, reply: FastifyReply): Taken | undefined {
-    this.#learner.forget(reply)
+  #take (wanted: Wanted | undefined, reply: FastifyReply): Taken | NotKept {
     const question = wanted && questionOf(reply.request, wanted.name, this.#varies)
-    if (question === undefined) return this.#miss('request')
+    if (question === undefined) return this.#miss('request', reply)
     const answer = this.#files.find(question.key)
     if (answer !== undefined) return this.#open(answer, question, reply)
     const pathname = wanted!.pathname()
-    if (pathname !== undefined) this.#learner.watch(question, pathname, wanted!.options, reply)
-    return undefined
+    return { ask: pathname === undefined ? reply : this.#learner.watch(question, pathname, wanted!.options, reply) }
   }
 
-  #open (answer: Answer, { range }: Question, reply: FastifyReply): Taken | undefined {
+  #open (answer: Answer, { range }: Question, reply: FastifyReply): Taken | NotKept {
     const { body, head } = answer
-    if (!isUntouched(reply, head)) return this.#miss('headers')
-    const isPart = range !== undefined && head.headers['accept-ranges'] !== undefined
-    const part = isPart ? partOf(range, head.stat.size) : body
-    if (isPart && part === undefined) return this.#miss('request')
-    const payload = this.#payload(answer, part, reply)
-    if (payload === undefined) return this.#miss('new')
-    return { head: isPart ? partialOf(head, part!) : head, payload }
+    if (!isUntouched(reply, head)) return this.#miss('headers', reply)
+    if (range === undefined || head.headers['accept-ranges'] === undefined) return { answer, head, part: body }
+    const part = partOf(range, head.stat.size)
+    return part === undefined ? this.#miss('request', reply) : { answer, head: partialOf(head, part), part }
   }
 
-  /** Undefined where no descriptor is left. */
-  #payload (answer: Answer, part: Part | undefined, reply: FastifyReply): Payload | undefined {
-    const { raw } = reply
-    const isUnseen = !raw.headersSent && !Object.hasOwn(reply, 'send') && isPayloadUnseen(reply.request) && headsAsNodeDoes(raw) && writesAsNodeDoes(raw) && endsAsNodeDoes(raw)
-    if (part === undefined) return isUnseen ? null : Readable.from('')
-    const isRead = isUnseen && answer.head.stat.size > 0 && isSmall(reply.server.server, part.end - part.start + 1)
-    return (isRead ? this.#files.read(answer, part) : undefined) ?? this.#files.open(answer, part)
-  }
-
-  #miss (cause: FileMiss): undefined {
+  #miss (cause: FileMiss, ask: FastifyReply): NotKept {
     this.#counters.missed(cause)
-    return undefined
+    return { ask }
   }
 
-  /** As @fastify/static ends: with the reply. */
-  async #send (reply: FastifyReply, { head, payload }: Taken): Promise<void> {
+  /**
+   * In a later turn of the event loop, as @fastify/static does, which has to ask for the file first: what the caller does
+   * meanwhile is done before. Then others may have set what this would replace, or closed the file: `ask` asks @fastify/static.
+   */
+  async #answer (reply: FastifyReply, taken: Taken, ask: () => unknown): Promise<unknown> {
+    await new Promise<void>(resolve => { later(resolve) })
+    const isKept = this.#files.keeps(taken.answer)
+    if (isKept && !reply.sent && isUntouched(reply, taken.head)) return this.#send(reply, taken)
+    this.#counters.missed(isKept ? 'headers' : 'new')
+    return ask()
+  }
+
+  /** Ends with the reply, as @fastify/static does. */
+  async #send (reply: FastifyReply, { answer, head, part }: Taken): Promise<void> {
     this.#counters.hit()
-    try {
-      writeHead(reply, head, this.#options.setHeaders, this.#varies)
-    } catch (error) {
-      dispose(payload)
-      throw error
-    }
-    if (payload instanceof Readable) await reply.send(payload)
-    else await sendUnseen(reply, head, payload, this.#options.setHeaders !== undefined)
+    writeHead(reply, head, this.#options.setHeaders, this.#varies)
+    const bytes = goesAsBytes(reply, head, part) ? this.#bytes(answer, part, reply) : undefined
+    if (bytes === undefined) await reply.send(part === undefined || reply.sent ? Readable.from('') : this.#files.open(answer, part))
+    else await sendBytes(reply, bytes)
+  }
+
+  /** Null in place of none; undefined where they are too many, or have to be waited for. */
+  #bytes (answer: Answer, part: Part | undefined, reply: FastifyReply): Buffer | null | undefined {
+    if (part === undefined) return null
+    const isRead = answer.head.stat.size > 0 && isSmall(reply.server.server, part.end - part.start + 1)
+    return isRead ? this.#files.read(answer, part) : undefined
   }
 }
 
-function dispose (payload: Payload): void {
-  if (payload instanceof Readable) payload.destroy()
+/** Whether nothing of the application's can tell bytes from a stream, and the client waits for them: those that pipeline requests do not yet. */
+function goesAsBytes (reply: FastifyReply, head: Head, part: Part | undefined): boolean {
+  const { raw } = reply
+  return raw.socket !== null && !raw.socket.destroyed && !raw.destroyed && !raw.headersSent && !raw.writableEnded &&
+    headsAsNodeDoes(raw) && writesAsNodeDoes(raw) && endsAsNodeDoes(raw) &&
+    !Object.hasOwn(reply, 'send') && isPayloadUnseen(reply) &&
+    (part === undefined || reply.hasHeader('content-type')) && suitsBytes(reply, head)
 }
 
-/** Fastify corrects the head by what it sends, but of a stream it believes what `setHeaders` has made of it. */
-function sendUnseen (reply: FastifyReply, head: Head, payload: Buffer | null, mayDiffer: boolean): FastifyReply {
+async function sendBytes (reply: FastifyReply, bytes: Buffer | null): Promise<void> {
   const { raw } = reply
-  const isTyped = payload === null || reply.hasHeader('content-type')
-  if (!isTyped || (mayDiffer && !isAsWritten(reply, head))) return reply.send(Readable.from(payload ?? ''))
   // Once it has had one Node keeps them all, as with a stream's, so that `reply.raw` can be asked for them.
   if (raw.getHeaderNames().length === 0) raw.setHeader('x', '').removeHeader('x')
-  return reply.send(payload ?? undefined)
+  reply.send(bytes ?? undefined)
+  if (!raw.closed) await new Promise(resolve => raw.once('close', resolve))
 }

@@ -47,10 +47,10 @@ function decode (path: string): string | undefined {
 }
 
 export function wantedByCall (name: string, call: unknown[], options: Options): Wanted | undefined {
-  const [pathname, second, third] = call
+  const [pathname, second, third, ...rest] = call
   const own = (typeof second === 'object' ? second : third) ?? {}
   const root = name === 'sendFile' && typeof second === 'string' ? second : (own as { root?: unknown }).root
-  const isKnown = typeof pathname === 'string' && (root === undefined || (typeof root === 'string' && isAbsolute(root))) &&
+  const isKnown = rest.length === 0 && typeof pathname === 'string' && (root === undefined || (typeof root === 'string' && isAbsolute(root))) &&
     [second, third].every(one => one === undefined || typeof one === 'string' || isPlainObject(one)) && Object.entries(own).every(([option, value]) => CALL_OPTIONS.has(option) && isPlainValue(value))
   if (!isKnown) return undefined
   return { name: JSON.stringify([name, ...call]), options: { ...options, ...own, root: (root as string | undefined) || options.root }, pathname: () => pathname }

@@ -114,7 +114,7 @@ t.test("one handler's status is not another's", async t => {
 t.test('a setHeaders that throws, or sends something itself, at first', async t => {
   for (const act of [
     () => { throw new Error('not yet') },
-    (reply: FastifyReply) => { reply.send(createReadStream(join(root, 'a.txt'), { start: 100 })) }
+    (reply: FastifyReply) => { reply.send('mine') }
   ]) {
     const calls = new WeakMap<object, number>()
     const { ask } = await compared(t, {

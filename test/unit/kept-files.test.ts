@@ -1,3 +1,4 @@
+import { once } from 'node:events'
 import { mock } from 'node:test'
 import t from 'tap'
 import type { Binding } from '../../lib/binding'
@@ -13,7 +14,7 @@ function kept () {
   const closed: number[] = []
   const counters = new FileCounters()
   const files = new KeptFiles({ close: (fd: number) => { closed.push(fd) }, duplicate: () => -24 } as Partial<Binding> as Binding, counters)
-  const answer = (holds: () => boolean = () => true): Answer => ({ head: { path: '/a' } as Partial<Head> as Head, body: { start: 0, end: 0 }, proof: { holds } as Partial<Proof> as Proof })
+  const answer = (holds: () => boolean = () => true): Answer => ({ head: { path: '/a' } as Partial<Head> as Head, body: { start: 0, end: 0, highWaterMark: 5 }, proof: { holds } as Partial<Proof> as Proof })
   return { answer, closed, counters, files }
 }
 
@@ -32,12 +33,11 @@ t.test('of too many files the one that was asked for longest ago goes', async t 
   t.notOk(files.find('2'))
   t.match(counters.snapshot(), { open: LIMIT, misses: { new: 1 } })
   other.files.keep('a', answer(), 1)
-  t.strictSame(other.closed, [1], 'there is no room for those of another registration')
-  files.keep('1', answer(), LIMIT + 2)
-  t.strictSame(closed, [2, 1], 'one that is learnt anew takes the place of the former')
-  files.close()
-  other.files.keep('a', answer(), 2)
   t.ok(other.files.find('a'))
+  t.strictSame([closed, other.closed], [[2, 3], []], 'that of another registration')
+  files.keep('1', answer(), LIMIT + 2)
+  t.strictSame(closed, [2, 3, 1], 'one that is learnt anew takes the place of the former')
+  files.close()
   other.files.close()
 })
 
@@ -53,10 +53,23 @@ t.test('what has changed goes', async t => {
   files.close()
 })
 
-t.test('without a descriptor there is no stream', async t => {
+t.test('without a descriptor the stream opens its file itself', async t => {
   const { answer, files } = kept()
   files.keep('a', answer(), 1)
-  t.equal(files.open(files.find('a')!, { start: 0, end: 0 }), undefined)
+  const stream = files.open(files.find('a')!, { start: 0, end: 0 })
+  t.equal(stream.readableHighWaterMark, 5)
+  await t.rejects(once(stream, 'open'), { code: 'ENOENT' })
+  files.close()
+})
+
+t.test('what was found may be closed before it is sent', async t => {
+  const { answer, files } = kept()
+  files.keep('a', answer(), 1)
+  const found = files.find('a')!
+  t.ok(files.keeps(found))
+  files.keep('a', answer(), 2)
+  t.notOk(files.keeps(found))
+  files.close()
 })
 
 t.test('what nobody asks for is closed after a minute, two at most', async t => {
