@@ -97,7 +97,8 @@ function isValid (name: string, value: unknown): boolean {
 
 /** For a function of the application's, which may change it. */
 export function copyOf (stat: Stats): Stats {
-  return Object.assign(Object.create(Object.getPrototypeOf(stat) as object) as Stats, stat)
+  const fields = Object.entries(stat).map(([name, value]: [string, unknown]) => [name, value instanceof Date ? new Date(value) : value])
+  return Object.assign(Object.create(Object.getPrototypeOf(stat) as object) as Stats, Object.fromEntries(fields))
 }
 
 function vary (reply: FastifyReply): void {

@@ -1,5 +1,6 @@
 import { createReadStream } from 'node:fs'
 import type { ReadStream } from 'node:fs'
+import { setInterval } from 'node:timers'
 import type { Binding } from '../binding'
 import { openAs } from '../connection/internals'
 import { readIfThere } from '../machine/read'
@@ -71,30 +72,32 @@ export class KeptFiles {
     this.#counters = counters
   }
 
-  /** What is kept for a question, if it is proved to hold. */
+  /** What is kept for a question; nothing is proved yet. */
   find (key: string): Answer | undefined {
+    const file = this.#files.get(key)
+    if (file === undefined) this.#counters.missed('new')
+    return file
+  }
+
+  /** Whether what was found holds now. False also where it is not kept any more. */
+  holds (answer: Answer): boolean {
     const user = userOfProcess()
     if (user !== this.#user) this.#clear()
     this.#user = user
-    const file = this.#files.get(key)
-    if (file === undefined) {
+    const file = answer as KeptFile
+    if (!kept.has(file)) {
       this.#counters.missed('new')
-      return undefined
+      return false
     }
     if (!file.proof.holds()) {
       this.#counters.missed('changed')
       this.#drop(file)
-      return undefined
+      return false
     }
     file.used = true
     kept.delete(file)
     kept.add(file)
-    return file
-  }
-
-  /** Whether what was found is kept still: else its descriptor is closed. */
-  keeps (answer: Answer): boolean {
-    return kept.has(answer as KeptFile)
+    return true
   }
 
   /** Keeps an answer; `fd` is the callee's. */

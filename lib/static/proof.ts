@@ -13,6 +13,8 @@ const NANOSECONDS = 1e6
 
 /** Milliseconds for which the kernel's clock for files may stand still, and more (CONFIG_HZ=100: 10). */
 const TICK = 20
+/** The same of a file system that keeps whole seconds, as ext3 does, and ext4 with inodes of 128 bytes. */
+const SECOND = 2000
 
 const NOTHING = Buffer.alloc(IDENTITY_BYTES)
 
@@ -32,7 +34,7 @@ export class Proof {
 
   /**
    * 'cold' where something cannot be told without waiting for a disk; 'changing' where it has changed within
-   * one tick of the clock, so that another change could not be told from that one. A folder comes before what is in it.
+   * one tick of the file system's clock, so that another change could not be told from that one. A folder comes before what is in it.
    */
   static take (binding: Binding, paths: readonly string[]): Proof | 'cold' | 'changing' {
     const now = Date.now()
@@ -42,7 +44,10 @@ export class Proof {
       // What is in no folder is not there; the kernel does not say so without a disk.
       if (proof.#isNoFolder(dirname(path))) continue
       if (binding.identify(namesOf([path]), identity) !== 0) return 'cold'
-      if (Math.max(millisecondsAt(identity, MODIFIED), millisecondsAt(identity, CHANGED)) > now - TICK) return 'changing'
+      const changed = millisecondsAt(identity, CHANGED)
+      // Nobody can set that one.
+      const tick = changed % 1000 === 0 ? SECOND : TICK
+      if (Math.max(millisecondsAt(identity, MODIFIED), changed) > now - tick) return 'changing'
     }
     return proof
   }

@@ -9,7 +9,7 @@ import { endsAsNodeDoes, headsAsNodeDoes, writesAsNodeDoes } from '../reply/rout
 import { isSmall } from '../reply/small-body'
 import { isPayloadUnseen } from '../reply/unseen'
 import { isUntouched, partialOf, suitsBytes, writeHead } from './head'
-import type { Head } from './head'
+import type { Head, Headers } from './head'
 import { KeptFiles } from './kept-files'
 import type { Answer } from './kept-files'
 import { Learner } from './learner'
@@ -44,7 +44,8 @@ export class Registration {
     this.#files = new KeptFiles(binding, counters)
     this.#learner = new Learner(binding, this.#files)
     this.#counters = counters
-    this.#options = options
+    // The application may use them for another one.
+    this.#options = Object.fromEntries(Object.entries(options).map(([name, value]: [string, unknown]) => [name, Array.isArray(value) ? [...value as unknown[]] : value])) as unknown as FastifyStaticOptions
     this.#varies = Boolean(options.preCompressed)
   }
 
@@ -93,7 +94,7 @@ export class Registration {
         if (name === 'download') registration.#learner.setEarly(taken.ask, 'content-disposition')
       } else {
         this.headers(taken.head.early)
-        registration.#answer(this, taken, () => { original.apply(this, call) }).catch(error => this.send(error))
+        registration.#answer(this, taken, () => askAgain(this, taken.head.early, () => original.apply(this, call))).catch(error => this.send(error))
       }
       return this
     }
@@ -128,13 +129,12 @@ export class Registration {
 
   /**
    * In a later turn of the event loop, as @fastify/static does, which has to ask for the file first: what the caller does
-   * meanwhile is done before. Then others may have set what this would replace, or closed the file: `ask` asks @fastify/static.
+   * meanwhile is done before. Where that is not the answer any more, `ask` asks @fastify/static.
    */
   async #answer (reply: FastifyReply, taken: Taken, ask: () => unknown): Promise<unknown> {
     await new Promise<void>(resolve => { later(resolve) })
-    const isKept = this.#files.keeps(taken.answer)
-    if (isKept && !reply.sent && isUntouched(reply, taken.head)) return this.#send(reply, taken)
-    this.#counters.missed(isKept ? 'headers' : 'new')
+    if (reply.sent || !isUntouched(reply, taken.head)) this.#counters.missed('headers')
+    else if (this.#files.holds(taken.answer)) return this.#send(reply, taken)
     return ask()
   }
 
@@ -155,12 +155,22 @@ export class Registration {
   }
 }
 
+/** What the first call has set may have been set otherwise since. */
+function askAgain (reply: FastifyReply, early: Headers, ask: () => void): void {
+  const since = Object.keys(early).map(name => [name, reply.getHeader(name)] as const)
+  ask()
+  for (const [name, value] of since) {
+    if (value === undefined) reply.removeHeader(name)
+    else reply.header(name, value)
+  }
+}
+
 /** Whether nothing of the application's can tell bytes from a stream, and the client waits for them: those that pipeline requests do not yet. */
 function goesAsBytes (reply: FastifyReply, head: Head, part: Part | undefined): boolean {
   const { raw } = reply
   return raw.socket !== null && !raw.socket.destroyed && !raw.destroyed && !raw.headersSent && !raw.writableEnded &&
     headsAsNodeDoes(raw) && writesAsNodeDoes(raw) && endsAsNodeDoes(raw) &&
-    !Object.hasOwn(reply, 'send') && isPayloadUnseen(reply) &&
+    !Object.hasOwn(reply, 'send') && isPayloadUnseen(reply.request) &&
     (part === undefined || reply.hasHeader('content-type')) && suitsBytes(reply, head)
 }
 

@@ -28,7 +28,7 @@ export function wantedByRoute ({ file, rootPath: root }: RouteFile = {}, options
 export function wantedByUrl ({ raw: { url = '' }, routeOptions }: FastifyRequest, options: Options): Wanted {
   const query = url.indexOf('?')
   const name = query < 0 ? url : url.slice(0, query)
-  return { name, options, pathname: () => pathBelow(routeOptions.url!.slice(0, -1), name) }
+  return { name, options, pathname: () => routeOptions.url === undefined ? undefined : pathBelow(routeOptions.url.slice(0, -1), name) }
 }
 
 /** What a path names below a prefix; undefined where it is not spelled as usual, so that each is kept once, or the prefix has parameters. */

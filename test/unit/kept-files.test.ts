@@ -18,6 +18,12 @@ function kept () {
   return { answer, closed, counters, files }
 }
 
+/** Whether it is answered from what is kept. */
+function hits (files: KeptFiles, key: string): boolean {
+  const found = files.find(key)
+  return found !== undefined && files.holds(found)
+}
+
 /** Of the whole process. */
 const LIMIT = 1000
 
@@ -25,15 +31,15 @@ t.test('of too many files the one that was asked for longest ago goes', async t 
   const { answer, closed, counters, files } = kept()
   const other = kept()
   for (let fd = 1; fd <= LIMIT; fd++) files.keep(`${fd}`, answer(), fd)
-  t.ok(files.find('1'))
+  t.ok(hits(files, '1'))
   t.strictSame(closed, [])
   files.keep('another', answer(), LIMIT + 1)
   t.strictSame(closed, [2])
-  t.ok(files.find('1'))
-  t.notOk(files.find('2'))
+  t.ok(hits(files, '1'))
+  t.notOk(hits(files, '2'))
   t.match(counters.snapshot(), { open: LIMIT, misses: { new: 1 } })
   other.files.keep('a', answer(), 1)
-  t.ok(other.files.find('a'))
+  t.ok(hits(other.files, 'a'))
   t.strictSame([closed, other.closed], [[2, 3], []], 'that of another registration')
   files.keep('1', answer(), LIMIT + 2)
   t.strictSame(closed, [2, 3, 1], 'one that is learnt anew takes the place of the former')
@@ -45,9 +51,9 @@ t.test('what has changed goes', async t => {
   const { answer, closed, counters, files } = kept()
   let same = true
   files.keep('a', answer(() => same), 1)
-  t.ok(files.find('a'))
+  t.ok(hits(files, 'a'))
   same = false
-  t.notOk(files.find('a'))
+  t.notOk(hits(files, 'a'))
   t.strictSame(closed, [1])
   t.match(counters.snapshot(), { open: 0, misses: { changed: 1 } })
   files.close()
@@ -66,9 +72,21 @@ t.test('what was found may be closed before it is sent', async t => {
   const { answer, files } = kept()
   files.keep('a', answer(), 1)
   const found = files.find('a')!
-  t.ok(files.keeps(found))
+  t.ok(files.holds(found))
   files.keep('a', answer(), 2)
-  t.notOk(files.keeps(found))
+  t.notOk(files.holds(found))
+  files.close()
+})
+
+t.test('another user of the system may not read what the former one has opened', async t => {
+  const { answer, closed, files } = kept()
+  files.keep('a', answer(), 1)
+  t.ok(hits(files, 'a'))
+  const { geteuid } = process
+  process.geteuid = () => 65534
+  t.notOk(hits(files, 'a'))
+  t.strictSame(closed, [1])
+  process.geteuid = geteuid!
   files.close()
 })
 
@@ -80,7 +98,7 @@ t.test('what nobody asks for is closed after a minute, two at most', async t => 
   files.keep('b', answer(), 2)
   mock.timers.tick(MINUTE)
   t.strictSame(closed, [])
-  files.find('b')
+  hits(files, 'b')
   mock.timers.tick(MINUTE)
   t.strictSame(closed, [1])
   mock.timers.tick(MINUTE)
@@ -95,5 +113,5 @@ t.test('at the end all are closed, and what comes late', async t => {
   files.close()
   files.keep('c', answer(), 3)
   t.strictSame(closed, [1, 2, 3])
-  t.notOk(files.find('c'))
+  t.notOk(hits(files, 'c'))
 })

@@ -64,7 +64,9 @@ t.test('what has changed just now is not proved', async t => {
   t.teardown(() => mock.timers.reset())
   for (const [identity, expected] of [
     [{ modified: now }, 'changing'], [{ changed: now }, 'changing'], [{ modified: now - 15 }, 'changing'], [{ modified: now + 60_000 }, 'changing'],
-    [{ modified: now - 1000, changed: now - 1000 }, undefined], [null, 'cold']
+    [{ modified: now - 1000, changed: now - 1001 }, undefined], [null, 'cold'],
+    // A file system that keeps whole seconds.
+    [{ modified: now - 1000, changed: now - 1000 }, 'changing'], [{ modified: now - 3000, changed: now - 3000 }, undefined]
   ] as const) {
     const proof = Proof.take(binding({ '/a': identity }), ['/a'])
     t.equal(typeof proof === 'string' ? proof : undefined, expected)
