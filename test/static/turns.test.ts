@@ -1,7 +1,7 @@
 /* A kept answer comes in a later turn of the event loop, as @fastify/static's does: what the application does after its call, and before the reply, counts as ever. */
 import { subscribe, unsubscribe } from 'node:diagnostics_channel'
 import { once } from 'node:events'
-import { statSync, writeFileSync } from 'node:fs'
+import { renameSync, statSync, writeFileSync } from 'node:fs'
 import { connect } from 'node:net'
 import type { AddressInfo, Socket } from 'node:net'
 import { join } from 'node:path'
@@ -57,6 +57,8 @@ const CALLS: readonly Case[] = [
   { what: 'no return', handler: async reply => { reply.sendFile('a.txt') } },
   { what: 'a hijack', handler: reply => { reply.sendFile('a.txt').hijack(); reply.raw.end('hijacked') } },
   { what: 'a head that is sent', handler: reply => { reply.raw.flushHeaders(); return reply.sendFile('a.txt') } },
+  { what: 'another disposition, and a status', handler: reply => reply.download('a.txt').header('content-disposition', 'inline').code(202) },
+  { what: 'no disposition, and another header', handler: reply => reply.download('a.txt').removeHeader('content-disposition').header('etag', '"mine"') },
   { what: 'an argument that JSON does not know', handler: (reply, request) => (reply.sendFile as (...call: unknown[]) => unknown)('a.txt', root, {}, request) }
 ]
 
@@ -69,10 +71,11 @@ for (const { what, handler, setup } of CALLS) {
       app.addHook('onResponse', async (_request, reply) => { events.push(`${reply.statusCode} ${reply.sent} ${reply.raw.writableFinished}`) })
       setup?.(app)
       app.get('/known', (_request, reply) => reply.sendFile('a.txt'))
+      app.get('/download', (_request, reply) => reply.download('a.txt'))
       app.get('/x', (request, reply) => handler(reply, request))
     })
-    for (let time = 1; time < TIMES; time++) await ask({ url: '/known' })
-    t.ok(hitsOf(kept) > 0)
+    for (const url of ['/known', '/download']) for (let time = 1; time < TIMES; time++) await ask({ url })
+    t.ok(hitsOf(kept) > 2)
     for (let time = 1; time <= TIMES; time++) {
       const [one, two] = await ask({ url: '/x' })
       t.equal(one, two)
@@ -214,6 +217,47 @@ t.test('setHeaders has a stat of its own each time', async t => {
     }
   }
   t.ok(hitsOf(kept) >= 2)
+})
+
+t.test('options that are used again for another registration', async t => {
+  const registered = [keepingStatic, fastifyStatic].map(async plugin => {
+    const app = Fastify() as unknown as FastifyInstance
+    t.teardown(() => app.close())
+    const roots = [root]
+    const options: FastifyStaticOptions = { root: roots, prefix: '/one/', setHeaders: reply => { reply.header('x-who', 'one') } }
+    await app.register(plugin, options)
+    await app.register(plugin, Object.assign(options, { prefix: '/two/', decorateReply: false, setHeaders: (reply: FastifyReply) => { reply.header('x-who', 'two') } }))
+    roots.pop()
+    const seen: unknown[] = []
+    for (const url of ['/one/a.txt', '/two/a.txt']) for (let time = 1; time <= TIMES; time++) seen.push((await app.inject(url)).headers['x-who'])
+    return seen
+  })
+  const [kept, plain] = await Promise.all(registered)
+  t.strictSame(kept, plain)
+})
+
+t.test('a file that is replaced right after the call', async t => {
+  const folder = makeFolder(t)
+  const names = new WeakMap<FastifyInstance, string>()
+  const { ask, kept, plain } = await comparedOverSockets(t, { root: folder }, app => {
+    app.get('/x', (request, reply) => {
+      const path = join(folder, names.get(app)!)
+      reply.sendFile(names.get(app)!)
+      if (request.headers.range === undefined) return
+      writeFileSync(`${path}.new`, 'the second version')
+      renameSync(`${path}.new`, path)
+    })
+  })
+  for (const [app, name] of [[kept, 'kept.txt'], [plain, 'plain.txt']] as const) {
+    names.set(app, name)
+    writeFileSync(join(folder, name), 'the first version')
+  }
+  await until(() => Date.now() - statSync(folder).ctimeMs > 50)
+  for (let time = 1; time <= TIMES; time++) await ask({ url: '/x' })
+  t.ok(hitsOf(kept) > 0)
+  const answers = await ask({ url: '/x', headers: { range: 'bytes=4-9' } })
+  const [one, two] = answers.map(answer => (JSON.parse(answer) as [number, string[], string])[2])
+  t.equal(one, two)
 })
 
 t.test('a header that Node refuses', async t => {
