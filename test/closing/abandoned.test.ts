@@ -16,6 +16,7 @@ const CHUNK = 16_000
 /** How often the lingering connection is looked at before the client reads on: after 1 ms, 2, 4, 8. */
 const LOOKS = 4
 const MAX_CALLS = 300
+const MAX_ATTEMPTS = 5
 
 const file = makeFile(makeFolder(t), 100_000)
 const url = `/${file.name}`
@@ -99,18 +100,23 @@ const ROWS: readonly Row[] = [
   { point: 'close', effects: ['EINTR', 'EIO'] }
 ]
 
-t.test('what was reported as written arrives', async t => {
-  for (let run = 0; run < 3; run++) {
-    faults = []
+/** Without a fault. Now and then TCP has all before it is asked, so that nothing is held back, and the connection is closed at once: then once more. */
+async function holdBack (t: Tap.Test): Promise<void> {
+  faults = []
+  for (let attempt = 1; attempt <= MAX_ATTEMPTS; attempt++) {
     t.equal(await abandon(), 'kept')
-    t.ok(calls()['getsockopt SO_ERROR'] >= LOOKS)
+    if (calls()['getsockopt SO_ERROR'] >= LOOKS) return
   }
+  t.fail('nothing was held back')
+}
+
+t.test('what was reported as written arrives', async t => {
+  for (let run = 0; run < 3; run++) await holdBack(t)
 })
 
 for (const { point, effects, ends } of ROWS) {
   t.test(`${point}: ${effects.join(', ')}`, async t => {
-    faults = []
-    t.equal(await abandon(), 'kept')
+    await holdBack(t)
     const usual = calls()[point]
     t.ok(usual > 0, `${usual} calls`)
     for (const effect of effects) {
