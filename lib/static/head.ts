@@ -67,7 +67,7 @@ export function isUntouched (reply: FastifyReply, { headers, late }: Head): bool
 /** Sets what @fastify/static would, in its order. */
 export function writeHead (reply: FastifyReply, { status, headers, late, path, stat }: Head, setHeaders: SetHeaders | undefined, varies: boolean): void {
   reply.code(status).headers(headers)
-  setHeaders?.(reply, path, copyOf(stat))
+  setHeaders?.(reply, path, copyOfStat(stat))
   if (varies) vary(reply)
   reply.headers(late)
 }
@@ -96,7 +96,7 @@ function isValid (name: string, value: unknown): boolean {
 }
 
 /** For a function of the application's, which may change it. */
-export function copyOf (stat: Stats): Stats {
+export function copyOfStat (stat: Stats): Stats {
   const fields = Object.entries(stat).map(([name, value]: [string, unknown]) => [name, value instanceof Date ? new Date(value) : value])
   return Object.assign(Object.create(Object.getPrototypeOf(stat) as object) as Stats, Object.fromEntries(fields))
 }

@@ -81,9 +81,7 @@ export class KeptFiles {
 
   /** Whether what was found holds now. False also where it is not kept any more. */
   holds (answer: Answer): boolean {
-    const user = userOfProcess()
-    if (user !== this.#user) this.#clear()
-    this.#user = user
+    this.#followUser()
     const file = answer as KeptFile
     if (!kept.has(file)) {
       this.#counters.missed('new')
@@ -102,14 +100,15 @@ export class KeptFiles {
 
   /** Keeps an answer; `fd` is the callee's. */
   keep (key: string, answer: Answer, fd?: number): void {
-    const former = this.#files.get(key)
-    if (former !== undefined) this.#drop(former)
-    const [oldest] = kept
-    if (!hasRoom() && oldest !== undefined) oldest.owner.#drop(oldest)
     if (this.#closed) {
       if (fd !== undefined) this.#binding.close(fd)
       return
     }
+    this.#followUser()
+    const former = this.#files.get(key)
+    if (former !== undefined) this.#drop(former)
+    const [oldest] = kept
+    if (!hasRoom() && oldest !== undefined) oldest.owner.#drop(oldest)
     const file = { ...answer, owner: this, key, fd, used: true }
     this.#files.set(key, file)
     kept.add(file)
@@ -135,6 +134,13 @@ export class KeptFiles {
     this.#closed = true
     clearInterval(this.#timer)
     this.#clear()
+  }
+
+  /** Another one may not read what the former one could. */
+  #followUser (): void {
+    const user = userOfProcess()
+    if (user !== this.#user) this.#clear()
+    this.#user = user
   }
 
   #clear (): void {

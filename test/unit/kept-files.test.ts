@@ -86,7 +86,10 @@ t.test('another user of the system may not read what the former one has opened',
   process.geteuid = () => 65534
   t.notOk(hits(files, 'a'))
   t.strictSame(closed, [1])
+  files.keep('b', answer(), 2)
   process.geteuid = geteuid!
+  files.keep('c', answer(), 3)
+  t.strictSame(closed, [1, 2], 'nor what has been opened meanwhile')
   files.close()
 })
 
