@@ -12,7 +12,7 @@ import { contendersOf } from './contenders'
 import type { Contender } from './contenders'
 import type { Running } from './running'
 import { Session, sha256 } from './session'
-import { FILES, JSON_BODY, JSON_PATH, PAGE, WARM_UP, WORKLOADS, fileName } from './workloads'
+import { COMPRESSED, COMPRESSED_PAGE, FILES, JSON_BODY, JSON_PATH, PAGE, WARM_UP, WORKLOADS, fileName } from './workloads'
 import type { Workload } from './workloads'
 
 export interface Measurement {
@@ -56,6 +56,7 @@ interface Started {
 function writeFiles (folder: string, workloads: readonly Workload[]): Map<string, Buffer> {
   const contents = new Map([[JSON_PATH as string, Buffer.from(JSON_BODY)]])
   mkdirSync(join(folder, 'page'))
+  mkdirSync(join(folder, COMPRESSED))
   const crowded = workloads.filter(({ siblings }) => siblings !== undefined)
   for (const { path, siblings } of crowded) {
     const crowd = join(folder, dirname(path))
@@ -65,6 +66,13 @@ function writeFiles (folder: string, workloads: readonly Workload[]): Map<string
   for (const { path, size } of [...FILES.map(({ size }) => ({ path: `/${fileName(size)}`, size })), ...PAGE, ...crowded]) {
     const content = randomBytes(size)
     writeFileSync(join(folder, path), content)
+    contents.set(path, content)
+  }
+  // Nobody here decompresses them.
+  for (const { path, size, uncompressed } of COMPRESSED_PAGE) {
+    const content = randomBytes(size)
+    writeFileSync(join(folder, uncompressed === undefined ? path : `${path}.gz`), content)
+    if (uncompressed !== undefined) writeFileSync(join(folder, path), randomBytes(uncompressed))
     contents.set(path, content)
   }
   return contents

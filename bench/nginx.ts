@@ -10,7 +10,7 @@ import { Apt } from '../test/vm/apt'
 import { freshEntry } from '../test/vm/cache'
 import type { Progress } from '../test/vm/cache'
 import type { Running } from './running'
-import { JSON_BODY } from './workloads'
+import { COMPRESSED, JSON_BODY } from './workloads'
 
 /** Days after which a newer nginx is looked for. */
 const MAX_AGE = 30
@@ -57,6 +57,7 @@ export async function startNginx (root: string, folder: string, temporary: strin
         listen 127.0.0.1:${port} ${encrypts === 'nobody' ? '' : 'ssl'};
         ${encrypts === 'nobody' ? '' : tls}
         root ${folder};
+        location ${COMPRESSED}/ { gzip_static on; }
         location = /json { default_type application/json; return 200 '${JSON_BODY}'; }
       }`)
   return { port, ...running }

@@ -1,5 +1,5 @@
 /* A Fastify server of the benchmark, in a process of its own: tells its port, answers its parent's questions, and ends with it. */
-import { readFileSync, statSync } from 'node:fs'
+import { existsSync, readFileSync, statSync } from 'node:fs'
 import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import fastifyStatic from '@fastify/static'
@@ -10,7 +10,7 @@ import fastifyKtlsStatic from 'fastify-ktls/static'
 import { certificate } from '../test/certificate'
 import type { Backend } from '../types/index'
 import { TIMER_PERIOD } from './running'
-import { JSON_BODY } from './workloads'
+import { COMPRESSED, JSON_BODY } from './workloads'
 
 export interface ServerOptions {
   readonly folder: string
@@ -30,7 +30,11 @@ async function serve ({ folder, kind, minSize, backend }: ServerOptions): Promis
   const plugin = kind === 'plugin' || kind === 'kept'
   if (plugin) await app.register(fastifyKtls, { mode: backend === 'kernel' ? 'require' : 'auto', backends: [backend], minSize })
   if (kind === 'memory') keepInMemory(app, folder)
-  else await app.register(kind === 'kept' ? fastifyKtlsStatic : fastifyStatic, { root: folder })
+  else {
+    const files = kind === 'kept' ? fastifyKtlsStatic : fastifyStatic
+    await app.register(files, { root: folder })
+    await app.register(files, { root: join(folder, COMPRESSED), prefix: COMPRESSED, preCompressed: true, decorateReply: false })
+  }
   const body: unknown = JSON.parse(JSON_BODY)
   app.get('/json', async () => body)
   await app.listen({ port: 0, host: '127.0.0.1' })
@@ -49,11 +53,12 @@ async function serve ({ folder, kind, minSize, backend }: ServerOptions): Promis
 function keepInMemory (app: FastifyInstance, folder: string): void {
   const kept = new Map<string, { readonly modified: number, readonly headers: Record<string, string>, readonly body: Buffer }>()
   app.get('/*', (request, reply) => {
-    const path = join(folder, request.url)
+    const compressed = request.headers['accept-encoding'] !== undefined && existsSync(join(folder, `${request.url}.gz`))
+    const path = join(folder, compressed ? `${request.url}.gz` : request.url)
     const { mtime, mtimeMs: modified } = statSync(path)
     let file = kept.get(path)
     if (file?.modified !== modified) {
-      const headers = { 'cache-control': 'public, max-age=0', 'last-modified': mtime.toUTCString(), 'content-type': 'application/octet-stream' }
+      const headers = { 'cache-control': 'public, max-age=0', 'last-modified': mtime.toUTCString(), 'content-type': 'application/octet-stream', ...compressed && { 'content-encoding': 'gzip', vary: 'accept-encoding' } }
       kept.set(path, file = { modified, headers, body: readFileSync(path) })
     }
     reply.headers(file.headers)

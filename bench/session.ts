@@ -100,9 +100,9 @@ export class Session {
   }
 
   async #get (from: Client, path: string, size: number, onBody?: (bytes: Buffer) => void): Promise<void> {
-    const { range, unmodified, path: own } = this.#workload
+    const { range, unmodified, compressed, path: own } = this.#workload
     const condition = unmodified ? ['If-None-Match: *'] : range && [`Range: bytes=${range.join('-')}`]
-    const headers = path === own ? condition : undefined
+    const headers = compressed ? ['Accept-Encoding: gzip'] : path === own ? condition : undefined
     const got = await from.get(path, headers, onBody)
     if (got !== size) throw new Error(`${path}: ${got} bytes in place of ${size}`)
     if (path !== JSON_PATH && size >= this.#order.minSize) this.#files++

@@ -1,6 +1,9 @@
 interface Asset {
   readonly path: string
+  /** Bytes that are sent. */
   readonly size: number
+  /** Bytes of the file that lies beside what is sent, which is compressed; the whole without it. */
+  readonly uncompressed?: number
 }
 
 /** What is asked of each server, over one connection, one request after the other. */
@@ -11,6 +14,8 @@ export interface Workload {
   readonly page?: readonly Asset[]
   /** First and last byte, the last one inclusive; the whole without it. */
   readonly range?: readonly [first: number, last: number]
+  /** Whether it is asked for by who understands gzip. */
+  readonly compressed?: true
   /** Whether it is asked for by who has it already, so that there is no body. */
   readonly unmodified?: true
   /** How many other files lie in its folder; few without it. */
@@ -69,7 +74,20 @@ export const PAGE: readonly Asset[] = [
   ['icon-sprite.svg', 71_680], ['hero.webp', 46_080], ['thumb1.webp', 8192], ['thumb2.webp', 6144], ['manifest.json', 2883]
 ].map(([name, size]) => ({ path: `/page/${name}`, size: Number(size) }))
 
+/** The folder in which files are served compressed where they lie beside it so. */
+export const COMPRESSED = '/compressed'
+
+/** The same page, its texts compressed to a quarter, as gzip does with such. */
+export const COMPRESSED_PAGE: readonly Asset[] = PAGE.map(({ path, size }) => {
+  const name = path.replace('/page', COMPRESSED)
+  return /\.(css|js|html|svg|json)$/.test(name) ? { path: name, size: Math.round(size / 4), uncompressed: size } : { path: name, size }
+})
+
 const files: readonly Workload[] = FILES.map(file => ({ ...file, path: `/${fileName(file.size)}` }))
+
+function pageOf (name: string, page: readonly Asset[]): Workload {
+  return { name, path: page[0]!.path, size: Math.round(page.reduce((sum, { size }) => sum + size, 0) / page.length), page, warmUp: 100, requests: 3 }
+}
 
 /** Without a warm-up: the many clients of a sample are warm by themselves. */
 function together (name: string, clients: number): Workload {
@@ -81,7 +99,8 @@ export const WORKLOADS: readonly Workload[] = [
   ...files,
   ...files.filter(({ size }) => size <= 64 * 1024 || size === 1 << 20).map(file => ({ ...file, name: `${file.name}, fresh connection`, warmUp: Math.min(file.warmUp, 100), requests: 5, fresh: true as const })),
   { name: '1 MB of 10 MB', path: `/${fileName(LARGE.size)}`, range: [3_000_000, 4_048_575], size: 1 << 20, warmUp: 10, requests: 16 },
-  { name: 'page of 20', path: PAGE[0]!.path, size: Math.round(PAGE.reduce((sum, { size }) => sum + size, 0) / PAGE.length), page: PAGE, warmUp: 100, requests: 3 },
+  pageOf('page of 20', PAGE),
+  { ...pageOf('page of 20, compressed', COMPRESSED_PAGE), compressed: true },
   { ...SMALLEST, name: '1 KB, 304', path: `/${fileName(SMALLEST.size)}`, size: 0, unmodified: true },
   { ...SMALLEST, name: '1 KB of 10,000 files', path: `/many/${fileName(SMALLEST.size)}`, warmUp: 1000, siblings: 10_000 },
   together('256 KB', 64),
