@@ -13,9 +13,6 @@ class NoRecords : public RecordLayer {
   Backend backend() const override { return Backend::kPlain; }
   Sent SendData(const uint8_t* data, size_t length, bool more) override;
   Sent SendFile(int file, int64_t offset, size_t length, bool patient) override;
-  // Of 100 KB the main thread needs 0.7 of what Node's stream takes, and handed over 0.87
-  // (bench/README.md).
-  uint64_t InlineFileBytes() const override { return 128 * 1024; }
   bool ReadsWhileSending() const override { return true; }
   // What a call has taken, the socket has.
   int Flush() override { return 0; }

@@ -77,9 +77,6 @@ class RecordLayer {
   // Takes one record of another content type, whole or not at all: 0 bytes, or a negative errno.
   virtual Sent SendControl(uint8_t type, const uint8_t* data, size_t length) = 0;
 
-  // A file's bytes, or fewer, that the event loop's thread sends from the page cache: to
-  // hand them over costs it more.
-  virtual uint64_t InlineFileBytes() const { return 0; }
   // Whether a thread that waits for disks sends the file itself. Else it only reads it.
   virtual bool ReadsWhileSending() const = 0;
 

@@ -308,7 +308,7 @@ TransmitQueue::Wait TransmitQueue::SendBody(uint64_t* budget) {
     if (*budget == 0) return Wait::kTurn;
     uint64_t length = std::min(body.remaining(), *budget);
     if (!patient_ && !body.IsInMemory()) {
-      if (inline_outcome_ != nullptr && length > records_->InlineFileBytes()) return Wait::kTurn;
+      if (inline_outcome_ != nullptr && length > kInlineFileBytes) return Wait::kTurn;
       length = body.AtHand(length);
       if (length == 0) return records_->socket().IsWritable() ? Wait::kDisk : Wait::kSocket;
     }
