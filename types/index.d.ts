@@ -48,7 +48,7 @@ declare namespace fastifyKtls {
      * A file reply with a body of fewer bytes is written by Node, in one go with
      * its head, and promotes no connection: an integer of 0 or more, else
      * registration fails with `FST_KTLS_INVALID_OPTION`.
-     * @defaultValue `65536`, where both ways cost the same (README, Benchmark)
+     * @defaultValue `65536`, where both ways cost the same (docs/benchmark.md)
      */
     minSize?: number
   }
@@ -85,7 +85,7 @@ declare namespace fastifyKtls {
     | 'kernel-module-missing'
     | 'kernel-refused'
 
-  /** Why a reply did not go by path `'file'`. The README explains each. */
+  /** Why a reply did not go by path `'file'`. docs/reasons.md explains each. */
   export type FallbackReason =
     | SupportReason
     | 'route-opted-out'

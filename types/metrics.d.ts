@@ -2,8 +2,8 @@ import type { Registry, RegistryContentType } from 'prom-client'
 import type { FastifyKtls } from './index'
 
 /**
- * Adds what `fastify.ktls.stats()` counts to a registry of prom-client; the README
- * lists the metrics. The label `backend` is `kernel` or `threads`, and `none` for what
+ * Adds what `fastify.ktls.stats()` counts to a registry of prom-client;
+ * docs/metrics-and-events.md lists the metrics. The label `backend` is `kernel` or `threads`, and `none` for what
  * goes by path `node`. The counters are read at each scrape, so that this may be called
  * before the plugin has loaded: until then the metrics have no samples.
  *

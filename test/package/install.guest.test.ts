@@ -1,11 +1,10 @@
-import { copyFileSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { copyFileSync, mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { runInNewContext } from 'node:vm'
 import t from 'tap'
 import { Compilers } from '../../native/prebuilt/compilers'
 import { makeFile } from '../support/files'
 import type { TestFile } from '../support/files'
-import { ROOT } from '../support/node'
 import { runDoctor } from '../support/doctor'
 import { NODE_MAJORS, fetchNode, nodeBinary } from '../vm/node-versions'
 import { run } from '../vm/run'
@@ -14,20 +13,11 @@ import type { Outcome } from './app'
 import { loadUnderMusl, symbolsOf } from './musl'
 import { pack, temporaryFolder } from './pack'
 import { qemuArm64 } from './qemu-user'
-import { blockWith, commands, composeProgram, readBlocks } from './readme'
+import { CERTIFICATE, QUICK_START, blockWith, composeProgram } from './readme'
 import { LARGE, MARK } from './readme-driver'
 import type { ReadmeOutcome } from './readme-driver'
 
 const CLI = join(__dirname, '../vm/cli.js')
-
-/** The README's command for a certificate. */
-const OPENSSL = commands().find(command => command.startsWith('openssl '))!
-
-/** The README's commands before and after its application is started. */
-const QUICK_START = {
-  prepare: ['mkdir -p files && head -c 30000000 /dev/urandom > files/large.bin', OPENSSL],
-  use: ['curl --cacert cert.pem --output /dev/null https://localhost:8443/large.bin', 'curl --cacert cert.pem https://localhost:8443/stats']
-}
 
 /** An empty project in which the package has been installed, with no script run. */
 let folder: string
@@ -39,7 +29,7 @@ t.before(async () => {
   writeFileSync(join(folder, 'package.json'), '{ "private": true }')
   await run('npm', ['install', '--ignore-scripts', '--prefer-offline', '--no-audit', '--no-fund', tarball, 'fastify@5', '@fastify/static', 'prom-client@15'], { cwd: folder })
   file = makeFile(folder, 300_000, FILE)
-  await run('sh', ['-c', OPENSSL], { cwd: folder })
+  await run('sh', ['-c', CERTIFICATE], { cwd: folder })
   copyFileSync(join(__dirname, 'app.js'), join(folder, 'app.js'))
 })
 
@@ -82,32 +72,7 @@ t.test("musl's loader finds all that the addon takes", async t => {
   t.strictSame(arm64.filter(({ name }) => !known.has(name)), [], 'arm64 takes nothing else from libc')
 })
 
-t.test("the README's blocks are known, so that each new one finds its test", t => {
-  t.strictSame(commands(), [
-    // Done above with the tarball; what the doctor says without it, in fallback/doctor.
-    'npm install fastify-ktls fastify @fastify/static', 'sudo modprobe tls',
-    'npm install --save-dev node-gyp node-addon-api', 'node node_modules/fastify-ktls/native/build.js',
-    ...QUICK_START.prepare, 'node app.js', ...QUICK_START.use,
-    'npm install && npm start', 'npm install && npm test',
-    'npx fastify-ktls', 'npx fastify-ktls bench FILE',
-    'npm run bench', 'npm run bench -- --plain', 'npm run bench -- --guest', 'npm run bench -- --workload "10 MB"'
-  ])
-  t.strictSame(readBlocks().filter(({ language }) => language !== 'sh').map(({ language, code }) => [language, code.split('\n')[0]!.slice(0, 34)]), [
-    ['js', "const fs = require('node:fs')"],
-    ['js', '{'],
-    // As in static/options.
-    ['js', "fastify.register(require('fastify-"],
-    ['js', "const { subscribe } = require('nod"],
-    ['js', "const { register } = require('prom"],
-    ['', 'ok    system       Linux 6.12.117+'],
-    ['', 'handshake, requests   client ──► T']
-  ])
-  const { scripts } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')) as { scripts: Record<string, string> }
-  t.match(scripts, { start: String, test: String, bench: String })
-  t.end()
-})
-
-t.test('the application of the README, through the kernel', async t => {
+t.test('the application of README and docs, through the kernel', async t => {
   makeFile(folder, 30_000_000, LARGE)
   for (const name of ['readme-driver.js', 'app.js']) copyFileSync(join(__dirname, name), join(folder, name))
   const program = join(folder, 'readme.js')
@@ -120,6 +85,7 @@ t.test('the application of the README, through the kernel', async t => {
   t.match(stats, { connections: { promoted: { kernel: 2 } }, replies: { file: { kernel: 2 } } })
   t.ok(stats.kernel!.promoted.software >= 2)
   t.match(lines.find(line => line.includes('a download ended early')), /"sent":\d+,"length":30000000/, 'the event was heard')
+  t.match(lines.find(line => line.includes('not offloaded')), '"reason":"payload-not-a-file"', 'the decision was seen')
   t.match(metrics, /^fastify_ktls_replies_total\{path="file",backend="kernel"\} 2$/m)
   const shown = runInNewContext(`(${blockWith('connections: { seen')})`) as typeof stats
   t.strictSame(keysOf({ ...shown, fallbacks: null }), keysOf({ ...stats, fallbacks: null }))
@@ -136,13 +102,13 @@ t.test('the quick start as it is written, through the kernel', async t => {
   t.ok(stats.kernel!.promoted.software >= 1)
 })
 
-t.test('the doctor says what the README shows', async t => {
+t.test('the doctor says what its page shows', async t => {
   const shown = blockWith('warn  module tls')
   const { stdout } = await runDoctor([], { root: join(folder, 'node_modules/fastify-ktls') })
   for (const [, label] of shown.matchAll(/^(?:ok|warn) +(\w+(?: \w+)?) {2,}/gm)) t.match(stdout, new RegExp(`^(ok  |warn|\\?   )  ${label!} {2,}`, 'm'), label!)
 })
 
-t.test('the addon is built by the command that the README names', async t => {
+t.test('the addon is built by the commands of compatibility.md', async t => {
   await t.rejects(inFolder(process.execPath, 'node_modules/fastify-ktls/native/build.js'), { message: /: fastify-ktls: first: npm install --save-dev node-gyp node-addon-api$/ })
   await run('npm', ['install', '--save-dev', '--ignore-scripts', '--prefer-offline', '--no-audit', '--no-fund', 'node-gyp@12', 'node-addon-api'], { cwd: folder })
   await inFolder(process.execPath, 'node_modules/fastify-ktls/native/build.js')

@@ -28,7 +28,8 @@ t.test('the tarball', async t => {
     'LICENSE', 'README.md', 'package.json', 'types/index.d.ts', 'types/metrics.d.ts', 'types/static.d.ts',
     'native/prebuilds/linux-arm64.node', 'native/prebuilds/linux-x64.node',
     ...sources('lib', /\.ts$/).map(name => `dist/${name.replace(/\.ts$/, '.js')}`),
-    ...sources('native', /\.(cc|h|gyp|js)$/)
+    ...sources('native', /\.(cc|h|gyp|js)$/),
+    ...sources('docs', /\.md$/)
   ].sort())
 })
 

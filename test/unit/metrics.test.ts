@@ -2,6 +2,7 @@ import { AggregatorRegistry, Registry } from 'prom-client'
 import t from 'tap'
 import { collectKtlsMetrics } from '../../lib/observe/metrics'
 import type { Backend, FastifyKtls, Stats } from '../../types/index'
+import { blocksOf, rowsOf } from '../package/readme'
 
 const STATS: Stats = {
   connections: { seen: 9, promoted: { kernel: 8, threads: 80, plain: 800 }, open: 7 },
@@ -89,6 +90,23 @@ t.test('names and types follow the conventions', async t => {
     t.equal(name.endsWith('_total'), String(type) === 'counter', `${name} is a ${String(type)}`)
     t.ok(help.length > 10)
   }
+})
+
+t.test('the documentation has each with its labels and type, and queries no others', async t => {
+  const registry = new Registry()
+  collectKtlsMetrics(instance().fastify, registry)
+  const page = 'docs/metrics-and-events.md'
+  const metrics = await registry.getMetricsAsJSON()
+  const labelled = metrics.map(({ name, type, values: [value] }) => {
+    const labels = Object.keys(value!.labels).join()
+    return [labels === '' ? name : `${name}{${labels}}`, String(type)]
+  })
+  t.strictSame(rowsOf(page).filter(([name]) => name!.startsWith('fastify_ktls_')).map(([name, type]) => [name, type]), labelled)
+  const queries = blocksOf(page).filter(({ language }) => language === 'promql').map(({ code }) => code).join('')
+  const names = new Set(metrics.map(({ name }) => name))
+  const queried = queries.match(/fastify_ktls_\w+/g)!
+  t.ok(queried.length > 5)
+  t.strictSame(queried.filter(name => !names.has(name)), [])
 })
 
 t.test('each scrape shows the counters as they are, of one moment', async t => {
