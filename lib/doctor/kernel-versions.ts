@@ -19,7 +19,7 @@ export function upstreamOf ({ release, build, signature }: VersionSigns): string
 }
 
 export interface Flaw {
-  readonly id: string
+  readonly id: `CVE-${string}`
   /** What it lets whom do. */
   readonly summary: string
   /** The first release with it of each branch that was given it later, oldest first; the last is mainline's. */

@@ -1,5 +1,45 @@
 import type { Support } from '../../types/index'
-import type { Finding, Level } from './findings'
+import type { Facts } from './facts'
+import type { Finding, FindingCode, Level } from './findings'
+import { VERSION } from './version'
+
+/**
+ * What `npx fastify-ktls --json` writes to stdout, as one object. Its names and codes stay;
+ * others may come.
+ */
+export interface Report {
+  /** Of fastify-ktls. */
+  readonly version: string
+  /** Who encrypts file replies over HTTPS here; null: nobody but Node, and the exit status is 1. */
+  readonly offload: 'kernel' | 'threads' | null
+  readonly facts: Facts
+  /** In the order in which they are shown without `--json`. */
+  readonly findings: readonly ReportedFinding[]
+}
+
+export interface ReportedFinding {
+  readonly code: FindingCode
+  readonly level: Level
+  /** What was found, and why it is so, for people: the words may change. */
+  readonly text: string
+  /** What helps, for people; null where there is nothing to do. */
+  readonly remedy: string | null
+}
+
+export function reportOf (facts: Facts, findings: readonly Finding[]): Report {
+  const { available, backends } = facts.support
+  return {
+    version: VERSION,
+    offload: available ? 'kernel' : backends.includes('threads') ? 'threads' : null,
+    facts,
+    findings: findings.map(({ code, level, subject, state, cause, remedy = null }) => ({
+      code,
+      level,
+      text: `${subject}: ${state}${cause === undefined ? '' : `; ${cause}`}`,
+      remedy
+    }))
+  }
+}
 
 const LABELS: Readonly<Record<Level, string>> = { ok: 'ok  ', warn: 'warn', fail: 'FAIL', unknown: '?   ' }
 

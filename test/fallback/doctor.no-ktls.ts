@@ -6,8 +6,9 @@ import { existsSync } from 'node:fs'
 import { release } from 'node:os'
 import t from 'tap'
 import { splitDetail } from '../../lib/doctor/findings'
+import type { Report } from '../../lib/doctor/report'
 import { detect } from '../../lib/machine/support'
-import { runDoctor } from '../support/doctor'
+import { runBench, runDoctor } from '../support/doctor'
 import { makeFile, makeFolder } from '../support/files'
 import { kernelHasTls } from '../support/ulp'
 
@@ -32,12 +33,27 @@ t.test('what is missing, why, and what helps', async t => {
   t.match(stdout, /\nFile replies over HTTPS go by sender threads, as kernel TLS is not available \(kernel-module-missing\); .*\nWhat .*\n$/)
 })
 
-t.test('what the threads gain', async t => {
-  const file = makeFile(makeFolder(t), 3_000_000)
-  const { code, stdout, stderr } = await runDoctor(['bench', file.path, '--seconds', '0.2'])
-  t.comment(stdout)
-  t.equal(stderr, '')
+t.test('the same for programs', async t => {
+  const { code, stdout, stderr } = await runDoctor(['--json'])
   t.equal(code, 0)
+  t.equal(stderr, '')
+  const { offload, facts, findings } = JSON.parse(stdout) as Report
+  t.equal(offload, 'threads')
+  t.match(facts, { kernel: release(), support: { available: false, reason: 'kernel-module-missing' } })
+  const { cause, remedy } = splitDetail(detect().support.detail!)
+  const finding = findings.find(({ code }) => code === 'module-missing' || code === 'module-not-loaded')
+  t.match(finding, { level: 'warn', remedy })
+  t.ok(finding!.text.endsWith(`; ${cause}`), finding!.text)
+})
+
+t.test('what the threads gain, and why the kernel is not measured', async t => {
+  const file = makeFile(makeFolder(t), 3_000_000)
+  const { code, stdout, stderr } = await runBench([file.path])
+  t.comment(stdout)
+  t.equal(code, 0, stderr)
   t.match(stdout, `${file.path} (3000000 bytes), over TLSv1.3 with TLS_AES_256_GCM_SHA384`)
-  t.match(stdout, '\nAll its replies were encrypted by sender threads.\n')
+  const { cause, remedy } = splitDetail(detect().support.detail!)
+  t.ok(stdout.includes(`\nkernel TLS            not available: ${cause}\n`))
+  t.ok(stdout.includes(`\nTo have kernel TLS: ${remedy!}\n`))
+  t.match(stdout, /\nWith sender threads: .*\nAll its replies were encrypted by sender threads\.\n/)
 })

@@ -1,10 +1,12 @@
 import { release } from 'node:os'
 import { join } from 'node:path'
 import t from 'tap'
+import { SMALLEST } from '../../lib/doctor/bench/file'
 import { gatherFacts } from '../../lib/doctor/facts'
 import { possibleFlaws } from '../../lib/doctor/kernel-versions'
+import type { Report } from '../../lib/doctor/report'
 import { detect } from '../../lib/machine/support'
-import { runDoctor } from '../support/doctor'
+import { runBench, runDoctor } from '../support/doctor'
 import { makeFile, makeFolder } from '../support/files'
 
 const folder = makeFolder(t)
@@ -26,33 +28,41 @@ t.test('what this kernel can do', async t => {
   t.match(stdout, '\nFile replies over HTTPS go by kernel TLS; ')
 })
 
-t.test('what the plugin gains', async t => {
-  const { code, stdout, stderr } = await runDoctor(['bench', file.path, '--seconds', '0.4'])
-  t.comment(stdout)
-  t.equal(stderr, '')
+t.test('the same for programs', async t => {
+  const { code, stdout, stderr } = await runDoctor(['--json'])
   t.equal(code, 0)
+  t.equal(stderr, '')
+  const { version, offload, facts, findings } = JSON.parse(stdout) as Report
+  t.match({ version, offload }, { version: /^\d+\.\d+\.\d+/, offload: 'kernel' })
+  t.match(facts, { kernel: release(), support: { available: true, rekey: detect().support.rekey } })
+  t.ok(findings.some(({ code, text, remedy }) => code === 'module-ok' && text === 'module tls: loaded' && remedy === null))
+  t.strictSame(findings.map(({ code }) => code).filter(code => code.startsWith('CVE-')), possibleFlaws(gatherFacts().upstream).map(({ id }) => id))
+})
+
+t.test('what the plugin gains', async t => {
+  const { code, stdout, stderr } = await runBench([file.path])
+  t.comment(stdout)
+  t.equal(code, 0, stderr)
   t.match(stdout, `${file.path} (3000000 bytes), over TLSv1.3 with TLS_AES_256_GCM_SHA384`)
-  for (const name of ['Fastify', 'with fastify-ktls']) {
+  for (const name of ['Fastify\'s default', 'kernel TLS', 'sender threads']) {
+    t.match(stderr, `\n${name}: turn 2 of 2\n`)
     const [megabytes, perGigabyte, perDownload, downloads] = new RegExp(`\n${name} +(\\S+) +(\\S+) +(\\S+) +(\\d+)\n`).exec(stdout)!.slice(1).map(Number)
     t.ok(megabytes! > 0, `${name}, throughput`)
     t.ok(perGigabyte! > 0, `${name}, processor time for a gigabyte`)
     t.ok(perDownload! > 0, `${name}, for a download`)
     t.ok(downloads! >= 2, `${name}, downloads`)
   }
-  t.match(stdout, '\nAll its replies were encrypted by the kernel.\n')
-})
-
-t.test('a file that is written by Node', async t => {
-  const { path } = makeFile(folder, 1000)
-  const { stdout } = await runDoctor(['bench', path, '--seconds', '0.1'])
-  t.match(stdout, /\nOf its \d+ replies 0 were encrypted by the kernel and 0 by sender threads; files below the option minSize/)
+  t.match(stdout, /\nWith kernel TLS: .*\nAll its replies were encrypted by the kernel\.\nWith sender threads: .*\nAll its replies were encrypted by sender threads\.\n/)
 })
 
 t.test('a file that cannot be measured with', async t => {
-  for (const [path, message] of [[folder, 'not a regular file'], [join(folder, 'gone'), 'ENOENT'], [makeFile(folder, 0).path, 'not a regular file with content']] as const) {
+  for (const [path, message] of [
+    [folder, 'is not a regular file'], [join(folder, 'gone'), 'is not there'], [makeFile(folder, SMALLEST - 1).path, `has ${SMALLEST - 1} bytes, and `]
+  ] as const) {
     const { code, stdout, stderr } = await runDoctor(['bench', path])
-    t.equal(code, 1)
+    t.equal(code, 2)
     t.equal(stdout, '')
-    t.match(stderr, message)
+    t.match(stderr, `fastify-ktls: ${path} ${message}`)
+    t.match(stderr, /^.* \(npx fastify-ktls --help says what is accepted\)\n$/)
   }
 })

@@ -1,7 +1,7 @@
 import t from 'tap'
 import type { Facts } from '../../lib/doctor/facts'
 import { examine, splitDetail } from '../../lib/doctor/findings'
-import { formatReport } from '../../lib/doctor/report'
+import { formatReport, reportOf } from '../../lib/doctor/report'
 import type { Support } from '../../types/index'
 
 const all = { 'aes-128-gcm': true, 'aes-256-gcm': true, 'chacha20-poly1305': true }
@@ -88,6 +88,32 @@ t.test('cause and remedy of what a machine cannot do', async t => {
     if (cause !== undefined) t.match(finding?.cause, cause, `${what}: cause`)
     if (remedy !== undefined) t.match(finding?.remedy, remedy, `${what}: remedy`)
   }
+})
+
+t.test('the report for programs', async t => {
+  const { version } = require('fastify-ktls/package.json') as { version: string }
+  const good = reportOf(GOOD, examine(GOOD))
+  t.match(good, { version, offload: 'kernel', facts: GOOD })
+  t.strictSame(good.findings.map(({ code }) => code), ['system-ok', 'runtime-ok', 'addon-ok', 'module-ok', 'ciphers-ok', 'rekey-ok', 'since-boot'])
+  t.ok(good.findings.every(({ level, remedy }) => level === 'ok' && remedy === null))
+  t.same(JSON.parse(JSON.stringify(good)), good, 'all of it is in the document')
+
+  const bad = facts({ platform: 'linux', node: '18.0.0', module: 'not-on-disk', kernel: '6.12.42' }, MISSING)
+  const { offload, findings } = reportOf(bad, examine(bad))
+  t.equal(offload, 'threads')
+  t.match(findings.map(({ code }) => code), ['system-ok', 'runtime-too-old', 'addon-ok', 'module-missing', 'ciphers-unknown', 'rekey-missing', 'CVE-2025-38616'])
+  t.strictSame(findings[1], { code: 'runtime-too-old', level: 'fail', text: 'runtime: Node 18.0.0, OpenSSL 3.5.2; fastify-ktls is made for Node 20 and later', remedy: 'use Node 20 or later' })
+
+  const codesOf = (changes: Partial<Facts>, support: Partial<Support>) => examine(facts(changes, support)).map(({ code }) => code)
+  t.ok(codesOf({ platform: 'darwin' }, { available: false, reason: 'not-linux' }).includes('system-not-linux'))
+  t.ok(codesOf({ module: 'on-disk' }, MISSING).includes('module-not-loaded'))
+  t.ok(codesOf({ module: 'unknown' }, REFUSED).includes('module-unknown'))
+  t.ok(codesOf({}, REFUSED).includes('kernel-refused'))
+  t.ok(codesOf({}, NO_ADDON).includes('addon-missing'))
+  t.ok(codesOf({}, { ...NO_ADDON, reason: 'openssl-missing' }).includes('openssl-missing'))
+  t.ok(codesOf({}, { versions: { 'TLSv1.2': all, 'TLSv1.3': { ...all, 'aes-128-gcm': false } } }).includes('ciphers-missing'))
+  t.ok(codesOf({ module: 'on-disk' }, MISSING).includes('rekey-unknown'))
+  t.equal(reportOf(facts({}, NO_ADDON), []).offload, null)
 })
 
 t.test('a release that hides its patch', async t => {

@@ -1,70 +1,66 @@
-import { createHash } from 'node:crypto'
 import { makeCertificate } from './certificate'
+import type { Comparison, ContenderName } from './comparison'
 import { Contender } from './contender'
-import type { Download } from './contender'
-import { sha256Of, sizeOf } from './file'
+import type { Session } from './contender'
+import { readThrough } from './file'
 import { addFigures } from './figures'
-import type { Comparison, Figures } from './figures'
+import type { Figures } from './figures'
+import { measure } from './measure'
+import type { Progress } from './progress'
+import { OutOfTime } from './time'
+import type { Time } from './time'
+import { TITLES } from './titles'
+import { verify } from './verify'
 
-/** Each contender is measured so often, by turns, for a machine's speed drifts. */
+/** Each contender is measured so often, in turns, for a machine's speed drifts. */
 const TURNS = 2
 
+/** Milliseconds: in less, few files are downloaded. */
+const LEAST_TURN = 100
+
+/** Of the time that is left: to read the file once, and for each contender to compare what it sends. */
+const [READING, VERIFYING] = [0.15, 0.05]
+
+export interface Measured extends Pick<Comparison, 'protocol' | 'cipher'> {
+  readonly figures: ReadonlyMap<ContenderName, Figures>
+}
+
 /**
- * Downloads `file` over and over for `seconds` in all, by turns from Fastify as it is
- * and with the plugin. Rejects where the file cannot be read, a server cannot start,
- * or a body is not the file's.
+ * Downloads `file` over and over in the time that is left, in turns from each contender.
+ * Rejects where the file cannot be read, a server cannot start, a body is not the file's,
+ * or the time is too short for all that.
  */
-export async function compare (file: string, seconds: number): Promise<Comparison> {
-  const size = sizeOf(file)
-  const sha256 = await sha256Of(file)
+export async function compare (file: string, names: readonly ContenderName[], time: Time, progress: Progress): Promise<Measured> {
   const certificate = makeCertificate()
-  const contenders: Contender[] = []
+  progress.step('starting the servers')
+  const contenders = names.map(name => new Contender({ name, certificate, file }))
   try {
-    for (const plugin of [false, true]) contenders.push(await Contender.start({ certificate, file, plugin }))
-    let download: Download | undefined
-    // Warms up as well: connection, page cache, code.
-    for (const contender of contenders) download = await verify(contender, sha256)
-    const figures: Figures[][] = contenders.map(() => [])
-    for (let turn = 0; turn < TURNS; turn++) {
-      for (const [index, contender] of contenders.entries()) {
-        figures[index]!.push(await measure(contender, seconds / TURNS / contenders.length))
-      }
+    await Promise.all(contenders.map(contender => contender.start()))
+    progress.step('reading the file')
+    await readThrough(file, time.part(READING))
+    let session: Session | undefined
+    for (const contender of contenders) {
+      progress.step(`${TITLES[contender.name]}: comparing what it sends with the file`)
+      session = await verify(contender, file, time.part(VERIFYING))
     }
-    const [ordinary, plugin] = figures.map(addFigures)
-    const { version, cipher } = download!
-    return { file, size, version, cipher, ordinary: ordinary!, plugin: plugin! }
+    return { ...session!, figures: await measureInTurns(contenders, time, progress) }
   } finally {
     for (const contender of contenders) contender.stop()
   }
 }
 
-/** Rejects unless the server sends the file, byte for byte. */
-export async function verify (contender: Pick<Contender, 'download'>, sha256: string): Promise<Download> {
-  const hash = createHash('sha256')
-  const download = await contender.download(chunk => hash.update(chunk))
-  if (hash.digest('hex') !== sha256) throw new Error('a body differs from the file; has it changed meanwhile?')
-  return download
-}
-
-/** At least one download, and then as many as are begun within so many seconds. */
-async function measure (contender: Contender, seconds: number): Promise<Figures> {
-  const before = await contender.usage()
-  const start = performance.now()
-  const elapsed = () => (performance.now() - start) / 1000
-  let bytes = 0
-  do {
-    bytes += (await contender.download()).size
-  } while (elapsed() < seconds)
-  const took = elapsed()
-  const after = await contender.usage()
-  return {
-    bytes,
-    seconds: took,
-    cpuSeconds: (after.cpu - before.cpu) / 1e6,
-    replies: after.replies - before.replies,
-    offloaded: {
-      kernel: after.offloaded.kernel - before.offloaded.kernel,
-      threads: after.offloaded.threads - before.offloaded.threads
-    }
+async function measureInTurns (contenders: readonly Contender[], time: Time, progress: Progress): Promise<ReadonlyMap<ContenderName, Figures>> {
+  const order = Array.from({ length: TURNS }, () => contenders).flat()
+  const figures = new Map<ContenderName, Figures>()
+  for (const [index, contender] of order.entries()) {
+    const { name } = contender
+    const turn = time.left / (order.length - index)
+    if (turn < LEAST_TURN) throw new OutOfTime('all were measured')
+    progress.step(`${TITLES[name]}: turn ${Math.floor(index / contenders.length) + 1} of ${TURNS}`)
+    const before = figures.get(name)
+    const now = await measure(contender, turn)
+    figures.set(name, addFigures(before === undefined ? [now] : [before, now]))
   }
+  for (const [name, { bytes }] of figures) if (bytes === 0) throw new OutOfTime(`${TITLES[name]} had sent anything`)
+  return figures
 }

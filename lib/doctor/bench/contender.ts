@@ -7,33 +7,39 @@ import type { TLSSocket } from 'node:tls'
 import type { Answer, Request, Settings, Usage } from './messages'
 
 export interface Download {
-  /** Bytes of the body. */
+  /** Bytes of the body that came. */
   readonly size: number
-  readonly version: string
+  /** Whether all of it came; not where it was cut. */
+  readonly whole: boolean
+  /** Null where it was cut before its head came. */
+  readonly session: Session | null
+}
+
+export interface Session {
+  readonly protocol: string
   /** The cipher suite's standard name. */
   readonly cipher: string
 }
 
 /** A server in a process of its own, and the one connection to it. */
 export class Contender {
+  readonly name: Settings['name']
+  readonly #settings: Settings
   readonly #child: ChildProcess
-  readonly #ca: string
   readonly #agent = new Agent({ keepAlive: true, maxSockets: 1 })
   #port = 0
 
-  private constructor (child: ChildProcess, ca: string) {
-    this.#child = child
-    this.#ca = ca
+  constructor (settings: Settings) {
+    this.name = settings.name
+    this.#settings = settings
+    this.#child = fork(join(__dirname, 'server.js'), { stdio: ['ignore', 'ignore', 'inherit', 'ipc'] })
+    process.once('exit', () => { this.stop() })
   }
 
-  /** Rejects when the server cannot start; why, its process has written to stderr. */
-  static async start (settings: Settings): Promise<Contender> {
-    const child = fork(join(__dirname, 'server.js'), { stdio: ['ignore', 'ignore', 'inherit', 'ipc'] })
-    process.once('exit', () => { child.kill() })
-    const contender = new Contender(child, settings.certificate.cert)
-    const answer = await contender.#ask({ type: 'start', settings })
-    if (answer.type === 'listening') contender.#port = answer.port
-    return contender
+  /** Rejects where the server cannot start, with what it says. */
+  async start (): Promise<void> {
+    const answer = await this.#ask({ type: 'start', settings: this.#settings })
+    if (answer.type === 'listening') this.#port = answer.port
   }
 
   async usage (): Promise<Usage> {
@@ -42,27 +48,38 @@ export class Contender {
     return answer.usage
   }
 
-  /** `onData` gets the body as it comes. */
-  async download (onData: (chunk: Uint8Array) => void = () => {}): Promise<Download> {
-    const response = await this.#get()
-    const socket = response.socket as TLSSocket
-    const [version, cipher] = [socket.getProtocol() ?? '', socket.getCipher().standardName]
-    if (response.statusCode !== 200) throw new Error(`the server replies with status ${response.statusCode}`)
+  /**
+   * `onData` gets the body as it comes. Where the signal is aborted, the download is cut
+   * and its connection with it; the next one gets a new connection.
+   */
+  async download (signal: AbortSignal, onData: (chunk: Uint8Array) => void = () => {}): Promise<Download> {
     let size = 0
-    for await (const chunk of response as AsyncIterable<Uint8Array>) {
-      size += chunk.length
-      onData(chunk)
+    let session: Session | null = null
+    try {
+      const response = await this.#get(signal)
+      const socket = response.socket as TLSSocket
+      session = { protocol: socket.getProtocol() ?? '', cipher: socket.getCipher().standardName }
+      if (response.statusCode !== 200) throw new Error(`the server replies with status ${response.statusCode}`)
+      for await (const chunk of response as AsyncIterable<Uint8Array>) {
+        size += chunk.length
+        onData(chunk)
+      }
+      return { size, whole: true, session }
+    } catch (error) {
+      if (signal.aborted && isAbort(error)) return { size, whole: false, session }
+      throw error
     }
-    return { size, version, cipher }
   }
 
+  /** At once: it holds nothing, and one that hangs would not hear of another signal. */
   stop (): void {
     this.#agent.destroy()
-    this.#child.kill()
+    this.#child.kill('SIGKILL')
   }
 
-  #get (): Promise<IncomingMessage> {
-    const options = { host: '127.0.0.1', port: this.#port, agent: this.#agent, ca: this.#ca, servername: 'localhost' }
+  #get (signal: AbortSignal): Promise<IncomingMessage> {
+    const { cert } = this.#settings.certificate
+    const options = { host: '127.0.0.1', port: this.#port, agent: this.#agent, ca: cert, servername: 'localhost', signal }
     return new Promise((resolve, reject) => { get(options, resolve).once('error', reject) })
   }
 
@@ -70,13 +87,19 @@ export class Contender {
   #ask (request: Request): Promise<Answer> {
     const child = this.#child
     return new Promise((resolve, reject) => {
-      const onExit = () => { reject(new Error('the server has ended')) }
+      const onExit = (code: number | null, signal: string | null) => { reject(new Error(`the server has ended (${code ?? signal!})`)) }
       child.once('exit', onExit)
       child.once('message', (answer: Answer) => {
         child.off('exit', onExit)
-        resolve(answer)
+        if (answer.type === 'failed') reject(new Error(answer.message))
+        else resolve(answer)
       })
       child.send(request)
     })
   }
+}
+
+/** Of a request before its head came, and of a response after it. */
+function isAbort (error: unknown): boolean {
+  return error instanceof Error && (error.name === 'AbortError' || ('code' in error && error.code === 'ECONNRESET'))
 }
