@@ -3,8 +3,10 @@ import { availableParallelism } from 'node:os'
 import fastifyStatic from '@fastify/static'
 import fastify from 'fastify'
 import fastifyKtls from 'fastify-ktls'
+import { fail, readArguments } from './program'
 import { exampleOptions, serve } from './serve'
 import type { ExampleOptions } from './serve'
+import { availablePort } from './start/port'
 
 /** One process for each core, all on one port. Each offloads its own connections, and counts for itself. */
 export async function createApp ({ https, root }: ExampleOptions) {
@@ -15,13 +17,18 @@ export async function createApp ({ https, root }: ExampleOptions) {
   return app
 }
 
+const SHOWS = `A folder of files, served by a process for each core, all on one port. At /stats is which of
+them replies, and what it has sent.`
+
 async function main (): Promise<void> {
   if (cluster.isWorker) {
-    await serve(createApp)
+    await serve(createApp, SHOWS)
     return
   }
-  // Made here, so that not each worker makes its own.
-  await exampleOptions()
+  // Here, so that not each worker says what is wrong, and not each makes its own files.
+  const { folder, port } = readArguments({ shows: SHOWS, takes: ['folder', 'port'] })
+  if (port !== 0) await availablePort(port)
+  await exampleOptions(folder)
   const count = availableParallelism()
   for (let i = 0; i < count; i++) cluster.fork()
   let listening = 0
@@ -43,4 +50,4 @@ async function main (): Promise<void> {
   }
 }
 
-if (require.main === module) main()
+if (require.main === module) main().catch(fail)

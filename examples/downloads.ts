@@ -33,9 +33,12 @@ export async function createApp ({ https, root, token }: DownloadsOptions) {
   return app
 }
 
+const SHOWS = `Files below /downloads/, only for those who send a token, which is made at the start; what
+to type is in the last line that it prints.`
+
 async function main (): Promise<void> {
   const token = randomBytes(16).toString('hex')
-  const origin = await serve(options => createApp({ ...options, token }))
+  const origin = await serve(options => createApp({ ...options, token }), SHOWS)
   console.log(`curl --insecure --header "Authorization: Bearer ${token}" --output 10MB.bin ${origin}/downloads/10MB.bin`)
 }
 

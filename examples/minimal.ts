@@ -13,4 +13,4 @@ export async function createApp ({ https, root }: ExampleOptions) {
   return app
 }
 
-if (require.main === module) serve(createApp)
+if (require.main === module) serve(createApp, 'The smallest app: one file, 10MB.bin of the folder, at /.')

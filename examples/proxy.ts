@@ -39,8 +39,11 @@ export function passThrough (port: number): Server {
   })
 }
 
+const SHOWS = `A folder of files behind a proxy that passes TCP on, on a port of its own: what is offloaded
+is the connection that reaches the app. Its address is in the last line that it prints.`
+
 async function main (): Promise<void> {
-  const { port } = new URL(await serve(createApp))
+  const { port } = new URL(await serve(createApp, SHOWS))
   const proxy = passThrough(Number(port))
   proxy.listen(0, '127.0.0.1', () => {
     const { port } = proxy.address() as AddressInfo

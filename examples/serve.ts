@@ -2,11 +2,13 @@
  * The frame around most examples, which borrows from start/ and test/ in this
  * repository: a program of one's own needs only an example's createApp.
  */
-import { readFile } from 'node:fs/promises'
+import { readFile, stat } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import type { FastifyKtls, Support } from 'fastify-ktls'
+import { WrongArguments } from '../lib/doctor/arguments'
+import { fail, readArguments } from './program'
 import { certificateFolder, filesFolder } from './start/materials'
-import { parseOptions } from './start/options'
+import { explainListening } from './start/port'
 
 export interface ExampleOptions {
   readonly https: { readonly key: Buffer | string, readonly cert: Buffer | string }
@@ -20,23 +22,40 @@ interface Example {
   close (): PromiseLike<unknown>
 }
 
-/** A certificate for localhost, and the folder that the command line names, else one with files of 1, 10 and 100 MB. */
-export async function exampleOptions (): Promise<ExampleOptions> {
+/** A certificate for localhost, and the folder that was given, else one with files of 1, 10 and 100 MB. */
+export async function exampleOptions (given: string | undefined): Promise<ExampleOptions> {
+  const root = given === undefined ? undefined : await existingFolder(given)
   const folder = await certificateFolder()
   return {
     https: { key: await readFile(join(folder, 'key.pem')), cert: await readFile(join(folder, 'cert.pem')) },
-    root: process.argv[2] === undefined ? await filesFolder(console.log) : resolve(process.argv[2])
+    root: root ?? await filesFolder(console.log)
   }
 }
 
-/** Serves an example from this machine, on the port that the environment's PORT names, until Ctrl-C. Resolves to its origin. */
-export async function serve (create: (options: ExampleOptions) => Promise<Example>): Promise<string> {
-  const app = await create(await exampleOptions())
-  const origin = await app.listen({ host: '127.0.0.1', port: parseOptions([], process.env).port })
-  for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => app.close().then(() => process.exit()))
-  console.log(whoEncrypts(app.ktls.support))
-  console.log(`ready at ${origin}`)
-  return origin
+async function existingFolder (given: string): Promise<string> {
+  const found = await stat(given).catch(() => undefined)
+  if (found === undefined) throw new WrongArguments(`the folder ${given} is not there`)
+  if (!found.isDirectory()) throw new WrongArguments(`${given} is not a folder`)
+  return resolve(given)
+}
+
+/**
+ * Serves an example from this machine until Ctrl-C, and resolves to its origin. `shows` is
+ * for `--help`. `makeFolder` makes a folder of the example's own, which then takes none.
+ * What fails ends the process (program.ts).
+ */
+export async function serve (create: (options: ExampleOptions) => Promise<Example>, shows: string, makeFolder?: () => Promise<string>): Promise<string> {
+  try {
+    const { folder, port } = readArguments({ shows, takes: makeFolder === undefined ? ['folder', 'port'] : ['port'] })
+    const app = await create(await exampleOptions(folder ?? await makeFolder?.()))
+    const origin = await app.listen({ host: '127.0.0.1', port }).catch((error: unknown) => { throw explainListening(port, error) })
+    for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => app.close().then(() => process.exit()))
+    console.log(whoEncrypts(app.ktls.support))
+    console.log(`ready at ${origin}`)
+    return origin
+  } catch (error) {
+    return fail(error)
+  }
 }
 
 function whoEncrypts ({ available, backends, kernel, detail }: Support): string {

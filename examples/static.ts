@@ -12,4 +12,4 @@ export async function createApp ({ https, root }: ExampleOptions) {
   return app
 }
 
-if (require.main === module) serve(createApp)
+if (require.main === module) serve(createApp, 'A folder of files, with ranges, entity tags and dates; small files are kept open.')

@@ -1,10 +1,9 @@
-import { rmSync } from 'node:fs'
-import { join } from 'node:path'
-import { tmpdir } from 'node:os'
 import fastifyStatic from '@fastify/static'
 import fastify from 'fastify'
 import fastifyKtls from 'fastify-ktls'
+import { fail, readArguments } from '../program'
 import { exampleOptions } from '../serve'
+import { clearSocket } from './socket'
 
 export interface BehindNginx {
   /** The folder of the files that are served. */
@@ -24,14 +23,16 @@ export async function createApp ({ root }: BehindNginx) {
   return app
 }
 
+const SHOWS = `A folder of files behind nginx, which terminates TLS: over a Unix socket. nginx is not
+started; its part is examples/nginx/nginx.conf. At /address is who the client is.`
+
 async function main (): Promise<void> {
-  const app = await createApp(await exampleOptions())
-  const path = process.env.SOCKET ?? join(tmpdir(), 'fastify-ktls-example.sock')
-  // One that a process has left behind that ended abruptly.
-  rmSync(path, { force: true })
+  const { folder, socket: path } = readArguments({ shows: SHOWS, takes: ['folder', 'socket'] })
+  const app = await createApp(await exampleOptions(folder))
+  await clearSocket(path)
   await app.listen({ path })
   for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => app.close().then(() => process.exit()))
   console.log(`ready at ${path}; nginx.conf has what goes before it`)
 }
 
-if (require.main === module) main()
+if (require.main === module) main().catch(fail)

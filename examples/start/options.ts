@@ -1,8 +1,13 @@
-import { parseArgs } from 'node:util'
+import { WrongArguments, parseArguments } from '../../lib/doctor/arguments'
+import { portOf } from '../program'
 
-export const USAGE = `usage: npm start -- [options]
+export const USAGE = `usage: npm start -- [--guest] [--port PORT]
+
+Serves a page with large files, says of each reply who encrypts it, and has a dashboard of
+connections and the event loop, with a switch between Fastify's default and the plugin.
+
   --guest      serve from a small QEMU guest whose kernel has kernel TLS (on Debian, x64)
-  --port PORT  the port of 127.0.0.1 to listen on, 0 for any that is free (8443, or the environment's PORT)
+  --port PORT  the port of 127.0.0.1, 0 for any that is free (8443, or the environment's PORT)
   --help       show this
 `
 
@@ -12,24 +17,13 @@ export interface StartOptions {
   readonly help: boolean
 }
 
-/** Throws an error whose message names the argument that is wrong. */
+/** Throws `WrongArguments`, whose message names the one that is wrong. */
 export function parseOptions (args: readonly string[], environment: Readonly<Record<string, string | undefined>>): StartOptions {
-  const { values } = parseArgs({
-    args: [...args],
-    options: {
-      guest: { type: 'boolean', default: false },
-      port: { type: 'string' },
-      help: { type: 'boolean', short: 'h', default: false }
-    }
+  const { values: { guest, port, help }, positionals: [extra] } = parseArguments(args, {
+    guest: { type: 'boolean' },
+    port: { type: 'string' },
+    help: { type: 'boolean', short: 'h' }
   })
-  const port = values.port === undefined
-    ? parsePort('PORT', environment.PORT || '8443')
-    : parsePort('--port', values.port)
-  return { guest: values.guest, port, help: values.help }
-}
-
-function parsePort (name: string, text: string): number {
-  const port = Number(text)
-  if (/^\d+$/.test(text) && port <= 65535) return port
-  throw new Error(`${name} is "${text}"; accepted is a number from 0 to 65535`)
+  if (extra !== undefined) throw new WrongArguments(`"${extra}" is one argument too many`)
+  return { guest, port: portOf(port, environment), help }
 }

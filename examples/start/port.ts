@@ -8,7 +8,7 @@ export async function availablePort (wanted: number): Promise<number> {
   try {
     await once(server, 'listening')
   } catch (error) {
-    throw new Error(explain(wanted, error), { cause: error })
+    throw explainListening(wanted, error)
   }
   const { port } = server.address() as AddressInfo
   server.close()
@@ -16,7 +16,12 @@ export async function availablePort (wanted: number): Promise<number> {
   return port
 }
 
-function explain (port: number, error: unknown): string {
+/** Why nothing can listen on the port of 127.0.0.1, and what helps. */
+export function explainListening (port: number, error: unknown): Error {
+  return new Error(explanation(port, error), { cause: error })
+}
+
+function explanation (port: number, error: unknown): string {
   const code = error instanceof Error && 'code' in error ? error.code : undefined
   if (code === 'EADDRINUSE') return `port ${port} of 127.0.0.1 is in use: end what listens there, or choose another with --port`
   if (code === 'EACCES') return `port ${port} may not be used without being root: choose one from 1024 on with --port`

@@ -1,5 +1,6 @@
 import { once } from 'node:events'
 import { join } from 'node:path'
+import { fail } from '../program'
 import { certificateFolder, filesFolder } from './materials'
 import { USAGE, parseOptions } from './options'
 import type { StartOptions } from './options'
@@ -23,13 +24,7 @@ const HEADLINES: Readonly<Record<Place, (serving: Serving) => string>> = {
 }
 
 async function main (): Promise<number> {
-  let options: StartOptions
-  try {
-    options = parseOptions(process.argv.slice(2), process.env)
-  } catch (error) {
-    process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n\n${USAGE}`)
-    return 1
-  }
+  const options = parseOptions(process.argv.slice(2), process.env)
   if (options.help) {
     process.stdout.write(USAGE)
     return 0
@@ -101,7 +96,4 @@ function say (line: string): void {
   process.stdout.write(`${line}\n`)
 }
 
-main().then(code => { process.exit(code) }, (error: unknown) => {
-  process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`)
-  process.exit(1)
-})
+main().then(code => { process.exit(code) }, (error: unknown) => { fail(error, 'npm start -- --help') })

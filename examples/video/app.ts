@@ -25,9 +25,7 @@ export async function createApp ({ https, root }: ExampleOptions) {
   return app
 }
 
-async function main (): Promise<void> {
-  const root = await cacheEntry('video', '1', folder => writeFile(join(folder, 'clip.mp4'), makeClip()))
-  await serve(options => createApp({ ...options, root }))
+if (require.main === module) {
+  serve(createApp, 'A page with a video of its own that seeks: the browser asks for ranges.', () =>
+    cacheEntry('video', '1', folder => writeFile(join(folder, 'clip.mp4'), makeClip())))
 }
-
-if (require.main === module) main()

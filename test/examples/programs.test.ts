@@ -1,4 +1,7 @@
+import { once } from 'node:events'
 import { copyFileSync, existsSync, mkdirSync, readFileSync, symlinkSync } from 'node:fs'
+import { createServer } from 'node:net'
+import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import t from 'tap'
 import { certificateFolder } from '../../examples/start/materials'
@@ -14,8 +17,12 @@ const folder = makeFolder(t)
 const file = makeFile(folder, 100_000, '10MB.bin')
 const large = makeFile(folder, 1_000_000, '100MB.bin')
 
+function program (t: Tap.Test, name: string, args: readonly string[], environment: Readonly<Record<string, string>> = { PORT: '0' }): StartChild {
+  return new StartChild(t, args, environment, [join(ROOT, 'dist/examples', `${name}.js`)])
+}
+
 function start (t: Tap.Test, name: string): StartChild {
-  return new StartChild(t, [folder], { PORT: '0' }, [join(ROOT, 'dist/examples', `${name}.js`)])
+  return program(t, name, [folder])
 }
 
 async function get (url: string): Promise<string> {
@@ -37,17 +44,11 @@ t.test('the programs say where they serve, and do', async t => {
 })
 
 t.test('cluster makes its files once', async t => {
-  const child = new StartChild(t, [], { PORT: '0', XDG_CACHE_HOME: makeFolder(t) }, [join(ROOT, 'dist/examples/cluster.js')])
+  const child = program(t, 'cluster', [], { PORT: '0', XDG_CACHE_HOME: makeFolder(t) })
   await child.line(/^\d+ processes serve$/)
   t.equal(child.lines.filter(line => line.startsWith('making files')).length, 1)
   child.signal('SIGTERM')
   t.strictSame(await child.end(), { code: 0, errors: '' })
-})
-
-t.test('cluster fails where no worker can serve', async t => {
-  const { code, errors } = await new StartChild(t, [folder], { PORT: 'https' }, [join(ROOT, 'dist/examples/cluster.js')]).end()
-  t.equal(code, 1)
-  t.match(errors, 'PORT is "https"')
 })
 
 t.test('proxy says where the proxy listens', async t => {
@@ -68,7 +69,7 @@ t.test('downloads says how to download', async t => {
 })
 
 t.test('video makes its video', async t => {
-  const child = start(t, 'video/app')
+  const child = program(t, 'video/app', [])
   const origin = await child.ready()
   t.equal(await get(`${origin}/clip.mp4`), sha256(makeClip()))
   child.signal('SIGTERM')
@@ -111,4 +112,79 @@ t.test('equivalence prints its table', async t => {
   t.equal(child.lines[5], undefined, 'and that something was offloaded')
   const backend = existsSync('/proc/net/tls_stat') ? 'kernel' : 'sender threads'
   t.match(child.lines.slice(1, 4), [/^OpenSSL, SSL_write /, new RegExp(`^${backend}, from file `), new RegExp(`^${backend}, from memory `)])
+})
+
+/** What each takes. */
+const PROGRAMS: Readonly<Record<string, ReadonlyArray<'FOLDER' | '--port PORT' | '--socket PATH' | '--guest'>>> = {
+  minimal: ['FOLDER', '--port PORT'],
+  static: ['FOLDER', '--port PORT'],
+  downloads: ['FOLDER', '--port PORT'],
+  cluster: ['FOLDER', '--port PORT'],
+  proxy: ['FOLDER', '--port PORT'],
+  'video/app': ['--port PORT'],
+  'nginx/app': ['FOLDER', '--socket PATH'],
+  'equivalence/run': ['FOLDER'],
+  'start/start': ['--guest', '--port PORT']
+}
+
+t.test('each program says what it shows and takes, and in one line what is wrong', async t => {
+  const other = createServer().listen(0, '127.0.0.1')
+  await once(other, 'listening')
+  t.teardown(() => other.close())
+  const { port } = other.address() as AddressInfo
+  const missing = join(folder, 'missing')
+  for (const [name, takes] of Object.entries(PROGRAMS)) {
+    const hint = `(${name === 'start/start' ? 'npm start -- ' : ''}--help says what is accepted)`
+    const folders = takes.includes('FOLDER') ? [folder] : []
+    const refused: Array<[args: string[], environment: Record<string, string>, code: number, error: string]> = [
+      [['--bogus'], {}, 2, `the option --bogus is not known ${hint}`],
+      [[...folders, 'more'], {}, 2, `"more" is one argument too many ${hint}`]
+    ]
+    if (takes.includes('FOLDER')) {
+      refused.push([[missing], {}, 2, `the folder ${missing} is not there ${hint}`], [[file.path], {}, 2, `${file.path} is not a folder ${hint}`])
+    }
+    if (takes.includes('--port PORT')) {
+      refused.push(
+        [[...folders, '--port', String(port)], {}, 1, `port ${port} of 127.0.0.1 is in use: end what listens there, or choose another with --port`],
+        [folders, { PORT: 'https' }, 2, `PORT is "https"; accepted is a number from 0 to 65535 ${hint}`]
+      )
+    }
+    const help = program(t, name, ['--help'])
+    await Promise.all([
+      help.end().then(end => { t.strictSame(end, { code: 0, errors: '' }, `${name} --help`) }),
+      ...refused.map(async ([args, environment, code, error]) => {
+        t.strictSame(await program(t, name, args, environment).end(), { code, errors: `${error}\n` }, `${name} ${args.join(' ')}`)
+      })
+    ])
+    t.match(help.lines[0], /^usage: n(ode|pm) /)
+    t.match(help.lines[2], /^[A-Z]/, 'what it shows')
+    t.ok(help.lines.length < 15)
+    t.strictSame(help.lines.flatMap(line => /^ {2}(\S+(?: [A-Z]+)?) {2,}\S/.exec(line)?.[1] ?? []), [...takes, '--help'], `${name}: its arguments`)
+  }
+})
+
+t.test('all programs of the README are among them', t => {
+  const named = [...readFileSync(join(ROOT, 'README.md'), 'utf8').matchAll(/`node dist\/examples\/(\S+)\.js`/g)].map(([, name]) => name!)
+  t.strictSame([...named, 'start/start'].sort(), Object.keys(PROGRAMS).sort())
+  t.end()
+})
+
+t.test('nginx takes the place of a socket that was left behind, and of nothing else', async t => {
+  const path = join(folder, 'app.sock')
+  // Its process is killed, so that nothing removes the socket.
+  const left = program(t, 'nginx/app', [folder, '--socket', path])
+  await left.line(/^ready at /)
+  const refused = await program(t, 'nginx/app', [folder], { SOCKET: path }).end()
+  t.strictSame(refused, { code: 1, errors: `the socket ${path} is in use: end what listens there, or choose another with --socket\n` })
+  left.signal('SIGKILL')
+  await left.end()
+  t.ok(existsSync(path))
+
+  const child = program(t, 'nginx/app', [folder], { SOCKET: path })
+  t.match(await child.line(/^ready at /), path)
+  const { code } = await program(t, 'nginx/app', [folder, '--socket', file.path]).end()
+  t.equal(code, 2)
+  t.equal(sha256(readFileSync(file.path)), file.sha256, 'a file that is no socket is kept')
+  child.signal('SIGTERM')
+  t.strictSame(await child.end(), { code: 0, errors: '' })
 })

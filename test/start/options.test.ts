@@ -18,8 +18,10 @@ t.test('the arguments of npm start', async t => {
     [['--port', '65536'], {}, /^--port is "65536"; accepted is a number from 0 to 65535$/],
     [['--port', '80x'], {}, /^--port is "80x"/],
     [[], { PORT: 'https' }, /^PORT is "https"/],
-    [['somewhere'], {}, /somewhere/],
-    [['--guest=yes'], {}, /--guest/]
+    [['somewhere'], {}, /^"somewhere" is one argument too many$/],
+    [['--port'], {}, /^--port needs a value$/],
+    [['--hear'], {}, /^the option --hear is not known$/],
+    [['--guest=yes'], {}, /^--guest takes no value, and has "yes"$/]
   ]
   for (const [args, environment, message] of refused) t.throws(() => parseOptions(args, environment), { message }, args.join(' '))
 })
