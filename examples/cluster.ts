@@ -3,7 +3,7 @@ import { availableParallelism } from 'node:os'
 import fastifyStatic from '@fastify/static'
 import fastify from 'fastify'
 import fastifyKtls from 'fastify-ktls'
-import { fail, readArguments } from './program'
+import { end, readArguments } from './program'
 import { exampleOptions, serve } from './serve'
 import type { ExampleOptions } from './serve'
 import { availablePort } from './start/port'
@@ -50,4 +50,4 @@ async function main (): Promise<void> {
   }
 }
 
-if (require.main === module) main().catch(fail)
+if (require.main === module) main().catch(end)

@@ -5,7 +5,7 @@
 import { tmpdir } from 'node:os'
 import { join, relative } from 'node:path'
 import { WrongArguments, parseArguments } from '../lib/doctor/arguments'
-import { messageOf } from '../lib/doctor/message'
+import { fail } from '../lib/doctor/fail'
 
 /** What a program can take, besides `--help`. */
 type Argument = 'folder' | 'port' | 'socket'
@@ -77,9 +77,7 @@ export function portOf (option: string | undefined, environment: Environment): n
   throw new WrongArguments(`${name} is "${text}"; accepted is a number from 0 to 65535`)
 }
 
-/** Ends the process with one line on stderr that says why; status 2 where an argument is wrong, else 1. */
-export function fail (error: unknown, help = '--help'): never {
-  const wrong = error instanceof WrongArguments
-  process.stderr.write(`${messageOf(error)}${wrong ? ` (${help} says what is accepted)` : ''}\n`)
-  process.exit(wrong ? 2 : 1)
+/** Ends the process with one line on stderr that says why. */
+export function end (error: unknown): never {
+  return fail(error, '--help')
 }

@@ -6,7 +6,7 @@ import { readFile, stat } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import type { FastifyKtls, Support } from 'fastify-ktls'
 import { WrongArguments } from '../lib/doctor/arguments'
-import { fail, readArguments } from './program'
+import { end, readArguments } from './program'
 import { certificateFolder, filesFolder } from './start/materials'
 import { explainListening } from './start/port'
 
@@ -54,7 +54,7 @@ export async function serve (create: (options: ExampleOptions) => Promise<Exampl
     console.log(`ready at ${origin}`)
     return origin
   } catch (error) {
-    return fail(error)
+    return end(error)
   }
 }
 

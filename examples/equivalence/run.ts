@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import fastify from 'fastify'
 import fastifyKtls from 'fastify-ktls'
 import type { Backend, Path, ReplyDecision } from 'fastify-ktls'
-import { fail, readArguments } from '../program'
+import { end, readArguments } from '../program'
 import { exampleOptions } from '../serve'
 import type { ExampleOptions } from '../serve'
 import type { Transfer } from './transfer'
@@ -97,4 +97,4 @@ async function main (): Promise<void> {
   if (file?.path !== 'file') console.log(`Nothing was offloaded: ${file?.reason}.`)
 }
 
-if (require.main === module) main().catch(fail)
+if (require.main === module) main().catch(end)

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
 import https from 'node:https'
-import { fail } from '../program'
+import { end } from '../program'
 
 /** What the client saw of one transfer. */
 export interface Transfer {
@@ -38,5 +38,5 @@ function transfer (origin: string, url: string, agent: https.Agent): Promise<Tra
 /** A process of its own, so that the client's work is not the server's. */
 if (require.main === module) {
   const [origin = '', ...urls] = process.argv.slice(2)
-  transferAll(origin, urls).then(transfers => process.send!(transfers)).catch(fail)
+  transferAll(origin, urls).then(transfers => process.send!(transfers)).catch(end)
 }

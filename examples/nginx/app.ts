@@ -1,7 +1,7 @@
 import fastifyStatic from '@fastify/static'
 import fastify from 'fastify'
 import fastifyKtls from 'fastify-ktls'
-import { fail, readArguments } from '../program'
+import { end, readArguments } from '../program'
 import { exampleOptions } from '../serve'
 import { clearSocket } from './socket'
 
@@ -35,4 +35,4 @@ async function main (): Promise<void> {
   console.log(`ready at ${path}; nginx.conf has what goes before it`)
 }
 
-if (require.main === module) main().catch(fail)
+if (require.main === module) main().catch(end)

@@ -1,6 +1,6 @@
 import { once } from 'node:events'
 import { join } from 'node:path'
-import { fail } from '../program'
+import { fail } from '../../lib/doctor/fail'
 import { certificateFolder, filesFolder } from './materials'
 import { USAGE, parseOptions } from './options'
 import type { StartOptions } from './options'

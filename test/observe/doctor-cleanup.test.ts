@@ -34,7 +34,7 @@ t.test('where a server hangs it is given up in time', async t => {
   })
   t.equal(code, 1)
   t.equal(stdout, '')
-  t.match(stderr, /\nfastify-ktls: not all had ended after 2 s; give it more by --seconds\n$/)
+  t.match(stderr, /\nnot all had ended after 2 s; give it more by --seconds\n$/)
   t.ok(milliseconds < 2000 + MARGIN + SPAWNING, `${milliseconds} ms`)
   await until(() => !servers.some(pid => existsSync(`/proc/${pid}`)))
 })

@@ -62,7 +62,7 @@ t.test('a file that cannot be measured with', async t => {
     const { code, stdout, stderr } = await runDoctor(['bench', path])
     t.equal(code, 2)
     t.equal(stdout, '')
-    t.match(stderr, `fastify-ktls: ${path} ${message}`)
+    t.match(stderr, `${path} ${message}`)
     t.match(stderr, /^.* \(npx fastify-ktls --help says what is accepted\)\n$/)
   }
 })

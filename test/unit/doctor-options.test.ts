@@ -49,7 +49,7 @@ t.test('as a program', async t => {
   const { version } = require('fastify-ktls/package.json') as { version: string }
   t.match(await runDoctor(['--version']), { code: 0, stdout: `${version}\n`, stderr: '' })
   t.match(await runDoctor(['bench', '--help']), { code: 0, stdout: USAGE, stderr: '' })
-  t.match(await runDoctor(['--bogus']), { code: 2, stdout: '', stderr: 'fastify-ktls: the option --bogus is not known (npx fastify-ktls --help says what is accepted)\n' })
+  t.match(await runDoctor(['--bogus']), { code: 2, stdout: '', stderr: 'the option --bogus is not known (npx fastify-ktls --help says what is accepted)\n' })
   for (const text of ['--json', '--seconds N', '--version', '--help', 'at most 2 seconds later', `of ${SMALLEST / 1e6} MB or more`]) t.ok(USAGE.includes(text), text)
   t.notOk(USAGE.split('\n').some(line => line.length > 90))
 })

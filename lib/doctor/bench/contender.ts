@@ -88,9 +88,9 @@ export class Contender {
     const child = this.#child
     return new Promise((resolve, reject) => {
       const onExit = (code: number | null, signal: string | null) => { reject(new Error(`the server has ended (${code ?? signal!})`)) }
-      child.once('exit', onExit)
+      child.once('error', reject).once('exit', onExit)
       child.once('message', (answer: Answer) => {
-        child.off('exit', onExit)
+        child.off('error', reject).off('exit', onExit)
         if (answer.type === 'failed') reject(new Error(answer.message))
         else resolve(answer)
       })
