@@ -7,6 +7,10 @@ export type Unit = 'instructions' | 'seconds'
 const PLUGINS = ['fastify-ktls', 'fastify-ktls/static']
 const DEFAULT = 'Fastify'
 
+/** In the headings of the two tables of which the picture is drawn. */
+export const ALL_THREADS = 'a request, in all threads: median'
+export const MAIN_THREAD = 'The same in the main thread alone'
+
 /** Thousands, or whole ones where that is exact enough. */
 function inThousands (value: number): string {
   const thousands = value / 1000
@@ -44,8 +48,8 @@ export function report ({ contenders, workloads, spread, ratio, sizeOf, clientsO
   )
   const what = unit === 'instructions' ? 'Thousands of instructions' : 'Microseconds of processor time'
   return [
-    `${what} a request, in all threads: median (least–most)`, '', cells(withSpread, 'all'),
-    'The same in the main thread alone', '', cells(withSpread, 'main'),
+    `${what} ${ALL_THREADS} (least–most)`, '', cells(withSpread, 'all'),
+    MAIN_THREAD, '', cells(withSpread, 'main'),
     ...PLUGINS.filter(plugin => contenders.includes(plugin)).flatMap(plugin => [
       `${plugin} in all threads as a ratio to each of the others in the same round; last, its main thread to ${DEFAULT}'s: median (least–most)`, '', ratios(plugin)
     ]),

@@ -169,7 +169,7 @@ async function main (): Promise<void> {
   if (output === undefined) return
   await mkdir(output, { recursive: true })
   await writeFile(join(output, guest ? 'results.md' : order.backend === 'plain' ? 'plain.md' : 'host.md'), text)
-  if (guest) await writeFile(join(output, 'results.svg'), picture(figures, 'Instructions'))
+  if (guest) await writeFile(join(output, 'results.svg'), picture(text))
 }
 
 main().catch((error: unknown) => {

@@ -1,8 +1,11 @@
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
 import t from 'tap'
 import { figuresOf, spreadOf } from '../../bench/figures'
 import type { Measurement } from '../../bench/measure'
 import { picture } from '../../bench/picture'
 import { report } from '../../bench/report'
+import { ROOT } from '../support/node'
 
 function measurement (contender: string, workload: string, all: number[], main: number[], late: number[] = []): Measurement {
   return { contender, workload, size: 1000, clients: workload === 'many' ? 64 : 1, all, main, elapsed: all.map(one => one * 2), late }
@@ -38,8 +41,23 @@ t.test('the tables', async t => {
   t.equal(seconds.filter(line => line.startsWith('| many |')).length, 3, 'the clock of many clients says nothing of the server')
 })
 
-t.test('the picture has a bar for each figure', async t => {
-  const svg = picture(figures, 'Instructions')
-  t.equal(svg.match(/height="10" fill="#(?:1d6fb8|8a8f98)"\/><text/g)?.length, 2, 'the legend')
-  t.strictSame(Array.from(svg.matchAll(/font-size="10">([\d.]+)</g), ([, share]) => share), ['0.50', '1.00', '1.00', '1.00'])
+t.test('the picture has the shares of Fastify\'s, of what was measured of both, the largest gain first', async t => {
+  const drawn = (svg: string) => Array.from(svg.matchAll(/>([^<>]+)<\/text>/g), ([, text]) => text).slice(6)
+  const others = [
+    measurement('Fastify', 'large', [4_000_000], [5_000_000]),
+    measurement('nginx, kernel TLS', 'large', [3_000_000], [3_000_000])
+  ]
+  t.strictSame(drawn(picture(report(figures, 'instructions'))), ['small', '5.0 %', '50 %'])
+  const both = figuresOf([
+    measurement('fastify-ktls', 'small', [400_000], [40_000]),
+    measurement('Fastify', 'small', [800_000], [800_000]),
+    measurement('fastify-ktls', 'large, many', [2_000_000], [10_000]),
+    ...others.map(one => ({ ...one, workload: 'large, many' }))
+  ])
+  t.strictSame(drawn(picture(report(both, 'instructions'))), ['large,', 'many', '0.2 %', '50 %', '75 %', 'small', '5.0 %', '50 %'])
+})
+
+t.test('the README\'s picture is that of its figures', async t => {
+  const read = (name: string) => readFileSync(join(ROOT, 'bench', name), 'utf8')
+  t.equal(read('results.svg'), picture(read('results.md')), 'else: node dist/bench/picture.js')
 })
