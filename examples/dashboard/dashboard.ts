@@ -3,23 +3,27 @@ import type { AddressInfo } from 'node:net'
 import type { TLSSocket } from 'node:tls'
 import type { FastifyInstance } from 'fastify'
 import { sourceFolder } from '../sources'
-import { Load } from './load'
+import { Control } from './control'
+import type { Settings } from './control'
 import { Watch } from './watch'
-import type { Mode, Settings } from './watch'
 
 export interface DashboardOptions {
   /** The folder that is served below `/files/`. */
   readonly files: string
   /** Of these, what the load downloads. */
   readonly large: string
+  /** Whether the processors are emulated, so that times say nothing of the machine's speed. */
+  readonly emulated: boolean
 }
 
-/** A page that shows connections and event loop, and switches between the plugin's way and the default one. */
-export function dashboard (app: FastifyInstance<Server>, { files, large }: DashboardOptions): void {
+/** A page that shows connections and event loop, and compares the plugin's way with the default one. */
+export function dashboard (app: FastifyInstance<Server>, { files, large, emulated }: DashboardOptions): void {
   const watch = new Watch(app)
-  const load = new Load(() => { watch.settings = { ...watch.settings, load: false } })
-  const modes: readonly Mode[] = app.ktls.support.backends.length > 0 ? ['offload', 'default'] : ['default']
-  app.addHook('onClose', async () => load.end())
+  const control = new Control(watch, app.ktls.support.backends.length > 0, mode => {
+    const { port } = app.server.address() as AddressInfo
+    return `https://127.0.0.1:${port}/${mode === 'offload' ? 'files' : 'default'}/${large}`
+  })
+  app.addHook('onClose', async () => control.end())
 
   // The same files, as they would go without the plugin.
   app.get<{ Params: { name: string } }>('/default/:name', { config: { ktls: false } }, (request, reply) => {
@@ -27,32 +31,35 @@ export function dashboard (app: FastifyInstance<Server>, { files, large }: Dashb
   })
 
   app.get('/dashboard', (_request, reply) => reply.sendFile('page.html', sourceFolder('dashboard')))
+  for (const name of ['common.css', 'common.js']) {
+    app.get(`/dashboard/${name}`, (_request, reply) => reply.sendFile(name, sourceFolder('dashboard')))
+  }
 
   app.get<{ Querystring: { after: number } }>('/dashboard/state', {
     schema: { querystring: { type: 'object', properties: { after: { type: 'integer', default: -1 } } } }
-  }, async request => ({
-    ...watch.settings,
-    taken: watch.taken,
-    samples: watch.samples(request.query.after),
-    connections: watch.connections(request.raw.socket as TLSSocket),
-    stats: app.ktls.stats(),
-    support: app.ktls.support
-  }))
+  }, async request => {
+    control.watched()
+    return {
+      ...control.state,
+      taken: watch.taken,
+      samples: watch.samples(request.query.after),
+      connections: watch.connections(request.raw.socket as TLSSocket),
+      stats: app.ktls.stats(),
+      support: app.ktls.support,
+      emulated
+    }
+  })
 
   app.patch<{ Body: Partial<Settings> }>('/dashboard/settings', {
     schema: {
       body: {
         type: 'object',
-        properties: { mode: { enum: modes }, load: { type: 'boolean' } },
+        properties: { choice: { enum: control.choices }, load: { type: 'boolean' } },
         additionalProperties: false
       }
     }
   }, async ({ body }) => {
-    watch.settings = { ...watch.settings, ...body }
-    const { mode, load: running } = watch.settings
-    const { port } = app.server.address() as AddressInfo
-    const folder = mode === 'offload' ? 'files' : 'default'
-    load.download(running ? `https://127.0.0.1:${port}/${folder}/${large}` : null)
-    return watch.settings
+    control.change(body)
+    return control.state
   })
 }

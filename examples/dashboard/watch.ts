@@ -3,16 +3,10 @@ import type { Server } from 'node:https'
 import { monitorEventLoopDelay, performance } from 'node:perf_hooks'
 import type { TLSSocket } from 'node:tls'
 import type { FastifyInstance } from 'fastify'
-import type { Backend, ChannelMessages, FallbackReason, Path, PathCounts } from 'fastify-ktls'
+import type { Backend, ChannelMessages, FallbackReason, Path, PathCounts, TransferMessage } from 'fastify-ktls'
 
 /** By which way files go: the plugin's, or Node's as without it. */
 export type Mode = 'offload' | 'default'
-
-export interface Settings {
-  readonly mode: Mode
-  /** Whether clients download all the time. */
-  readonly load: boolean
-}
 
 /** What happened in one period of the event loop. */
 export interface Sample {
@@ -40,8 +34,10 @@ export interface LiveConnection {
   readonly url: string
   readonly path: Path | null
   readonly reason: FallbackReason | 'pending' | null
-  /** As the socket's bytesWritten, which has a whole file at once. */
-  readonly bytes: number
+  /** Bytes of plaintext, heads included: what Node has written, and the files that the backend has taken. */
+  readonly sent: number
+  /** Bytes of the files that the backend has been given and has not taken yet. It tells of none how far it is. */
+  readonly underWay: number
   /** Whether it is the one that asks. */
   readonly own: boolean
 }
@@ -61,12 +57,14 @@ interface Known {
   url: string
   path: Path | null
   reason: LiveConnection['reason']
+  underWay: number
 }
 
 /** What can be seen of an application's connections and its event loop, by public interfaces alone. */
 export class Watch {
-  #settings: Settings
-  /** How many samples there have been, and had been when the settings changed. */
+  #mode: Mode
+  #load = false
+  /** How many samples there have been, and had been at the last mark. */
   #taken = 0
   #changedAt = 0
   readonly #app: FastifyInstance<Server>
@@ -76,9 +74,9 @@ export class Watch {
 
   constructor (app: FastifyInstance<Server>) {
     this.#app = app
-    this.#settings = { mode: app.ktls.support.backends.length > 0 ? 'offload' : 'default', load: false }
+    this.#mode = app.ktls.support.backends.length > 0 ? 'offload' : 'default'
     app.server.on('secureConnection', (socket: TLSSocket) => {
-      this.#connections.set(socket, { backend: null, url: '', path: null, reason: null })
+      this.#connections.set(socket, { backend: null, url: '', path: null, reason: null, underWay: 0 })
       socket.once('close', () => {
         this.#connections.delete(socket)
         this.#sentByClosed += socket.bytesWritten
@@ -92,7 +90,14 @@ export class Watch {
       this.#update(socket as TLSSocket, { backend })
     }
     const started = (message: unknown) => {
-      this.#update((message as ChannelMessages['fastify-ktls.transfer.started']).socket as TLSSocket, { path: 'file', reason: null })
+      const { socket, length } = message as TransferMessage
+      this.#update(socket as TLSSocket, { path: 'file', reason: null })
+      this.#underWay(socket as TLSSocket, length)
+    }
+    // Nothing is asked of an aborted one: it ends its connection.
+    const finished = (message: unknown) => {
+      const { socket, length } = message as TransferMessage
+      this.#underWay(socket as TLSSocket, -length)
     }
     const fallback = (message: unknown) => {
       const { request, path, reason } = message as ChannelMessages['fastify-ktls.reply.fallback']
@@ -101,6 +106,7 @@ export class Watch {
     const channels = [
       ['fastify-ktls.connection.promoted', promoted],
       ['fastify-ktls.transfer.started', started],
+      ['fastify-ktls.transfer.finished', finished],
       ['fastify-ktls.reply.fallback', fallback]
     ] as const
     for (const [name, listener] of channels) subscribe(name, listener)
@@ -111,12 +117,10 @@ export class Watch {
     })
   }
 
-  get settings (): Settings {
-    return this.#settings
-  }
-
-  set settings (settings: Settings) {
-    this.#settings = settings
+  /** From now on files go that way, under load or not. */
+  mark (mode: Mode, load: boolean): void {
+    this.#mode = mode
+    this.#load = load
     this.#changedAt = this.#taken
   }
 
@@ -131,7 +135,7 @@ export class Watch {
   }
 
   connections (own: TLSSocket): LiveConnection[] {
-    return [...this.#connections].map(([socket, { backend, url, path, reason }]) => ({
+    return [...this.#connections].map(([socket, { backend, url, path, reason, underWay }]) => ({
       port: socket.remotePort,
       protocol: socket.getProtocol(),
       cipher: socket.getCipher()?.standardName,
@@ -139,7 +143,9 @@ export class Watch {
       url,
       path,
       reason,
-      bytes: socket.bytesWritten,
+      // The socket counts a file when the backend is given it.
+      sent: socket.bytesWritten - underWay,
+      underWay,
       own: socket === own
     }))
   }
@@ -150,6 +156,11 @@ export class Watch {
     if (known !== undefined) Object.assign(known, change)
   }
 
+  #underWay (socket: TLSSocket, bytes: number): void {
+    const known = this.#connections.get(socket)
+    if (known !== undefined) known.underWay += bytes
+  }
+
   #sample (): () => void {
     const histogram = monitorEventLoopDelay({ resolution: RESOLUTION })
     histogram.enable()
@@ -158,8 +169,8 @@ export class Watch {
       const [now, sentNow, utilizationNow] = [performance.now(), this.#sent(), performance.eventLoopUtilization()]
       this.#samples.push({
         number: this.#taken,
-        mode: this.#settings.mode,
-        steady: this.#settings.load && this.#taken >= this.#changedAt + UNSTEADY,
+        mode: this.#mode,
+        steady: this.#load && this.#taken >= this.#changedAt + UNSTEADY,
         delay: Math.max(histogram.mean / 1e6 - RESOLUTION, 0) || 0,
         busy: performance.eventLoopUtilization(utilizationNow, utilization).utilization,
         rate: (sentNow - sent) / (now - last) * 1000

@@ -6,22 +6,15 @@ import fastifyKtls from 'fastify-ktls'
 import { cacheEntry } from '../../test/vm/cache'
 import { serve } from '../serve'
 import type { ExampleOptions } from '../serve'
+import { sourceFolder } from '../sources'
 import { makeClip } from './clip'
-
-const PAGE = `<!doctype html>
-<html lang="en">
-<meta charset="utf-8">
-<title>Video with seeking</title>
-<video controls muted width="640" src="/clip.mp4"></video>
-<p>One square is lit for each second. Drag the slider: the browser asks for the bytes from there on, by a range.
-`
 
 /** A page with a video that seeks, which needs nothing but ranges, and those are @fastify/static's. */
 export async function createApp ({ https, root }: ExampleOptions) {
   const app = fastify({ https })
   await app.register(fastifyKtls)
   await app.register(fastifyStatic, { root })
-  app.get('/', (_request, reply) => reply.type('text/html').send(PAGE))
+  app.get('/', (_request, reply) => reply.sendFile('page.html', sourceFolder('video')))
   return app
 }
 

@@ -56,7 +56,7 @@ t.test('static', async t => {
 
 t.test('video', async t => {
   const origin = await serve(t, await createVideo(await options()))
-  t.match((await request(origin)).body.toString(), /<video controls [^>]*src="\/clip\.mp4"/)
+  t.match((await request(origin)).body.toString(), /<video controls [^>]*src="\/clip\.mp4#t=30"/)
   t.match(await exchange(`${origin}/${file.name}`, RANGE), PART)
 })
 

@@ -61,7 +61,7 @@ t.test('a browser plays the video, and shows the right picture wherever it seeks
 
   const page = await browser.newPage({ ignoreHTTPSErrors: true })
   await page.goto(origin)
-  await page.waitForFunction('document.querySelector("video").readyState >= HTMLMediaElement.HAVE_CURRENT_DATA')
+  await page.waitForFunction('document.querySelector("video").readyState >= HTMLMediaElement.HAVE_CURRENT_DATA && !document.querySelector("video").seeking')
   t.equal(await page.evaluate('document.querySelector("video").duration'), SECONDS)
   for (const seconds of [50, 3, 31, 0]) {
     t.equal(await page.evaluate(`(${LIT_AT})(${seconds + 0.5})`), seconds + 1, `at ${seconds} s`)
