@@ -96,7 +96,7 @@ export class Control {
   #go (mode: Mode): void {
     const { load } = this.#settings
     this.#mode = mode
-    this.#watch.mark(mode, load)
+    this.#watch.mark(load ? mode : 'idle')
     this.#load.download(load ? this.#urlOf(mode) : null)
   }
 }

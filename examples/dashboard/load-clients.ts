@@ -1,4 +1,5 @@
 /* The process behind load.ts: downloads, and throws the bytes away. */
+import { setMaxListeners } from 'node:events'
 import { Agent, get } from 'node:https'
 import { constants, setPriority } from 'node:os'
 import { setTimeout } from 'node:timers/promises'
@@ -16,6 +17,8 @@ process.on('message', ({ url, clients }: Order) => {
   stop.abort()
   stop = new AbortController()
   if (url === null) return
+  // Each client has some, which Node takes for a leak from the eleventh on.
+  setMaxListeners(0, stop.signal)
   for (let client = 0; client < clients; client++) keepDownloading(url, stop.signal)
 })
 process.once('disconnect', () => process.exit())

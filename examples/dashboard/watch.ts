@@ -12,7 +12,8 @@ export type Mode = 'offload' | 'default'
 export interface Sample {
   /** Counts up from 0. */
   readonly number: number
-  readonly mode: Mode
+  /** The way that files went under load. */
+  readonly mode: Mode | 'idle'
   /** Whether it was taken under load, and not in the first seconds of it, which belong to the handshakes. */
   readonly steady: boolean
   /** Milliseconds by which a timer was late, on average. */
@@ -62,8 +63,7 @@ interface Known {
 
 /** What can be seen of an application's connections and its event loop, by public interfaces alone. */
 export class Watch {
-  #mode: Mode
-  #load = false
+  #mode: Sample['mode'] = 'idle'
   /** How many samples there have been, and had been at the last mark. */
   #taken = 0
   #changedAt = 0
@@ -74,7 +74,6 @@ export class Watch {
 
   constructor (app: FastifyInstance<Server>) {
     this.#app = app
-    this.#mode = app.ktls.support.backends.length > 0 ? 'offload' : 'default'
     app.server.on('secureConnection', (socket: TLSSocket) => {
       this.#connections.set(socket, { backend: null, url: '', path: null, reason: null, underWay: 0 })
       socket.once('close', () => {
@@ -117,10 +116,9 @@ export class Watch {
     })
   }
 
-  /** From now on files go that way, under load or not. */
-  mark (mode: Mode, load: boolean): void {
+  /** From now on the load goes that way, or there is none. */
+  mark (mode: Sample['mode']): void {
     this.#mode = mode
-    this.#load = load
     this.#changedAt = this.#taken
   }
 
@@ -170,7 +168,7 @@ export class Watch {
       this.#samples.push({
         number: this.#taken,
         mode: this.#mode,
-        steady: this.#load && this.#taken >= this.#changedAt + UNSTEADY,
+        steady: this.#mode !== 'idle' && this.#taken >= this.#changedAt + UNSTEADY,
         delay: Math.max(histogram.mean / 1e6 - RESOLUTION, 0) || 0,
         busy: performance.eventLoopUtilization(utilizationNow, utilization).utilization,
         rate: (sentNow - sent) / (now - last) * 1000

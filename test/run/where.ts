@@ -91,7 +91,7 @@ const LEFT_OUT: readonly Row[] = [
   {
     places: ['test:host'],
     why: 'the programs of examples/, which are compiled and started each, and a browser',
-    tests: ['examples/programs', 'examples/video', 'start/pages', 'start/here']
+    tests: ['examples/programs', 'examples/video', 'start/pages', 'start/here', 'start/layout', 'start/sent', 'start/trouble']
   }
 ]
 

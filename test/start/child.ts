@@ -3,7 +3,7 @@ import { once } from 'node:events'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 
-const PROGRAM = join(__dirname, '../../examples/start/start.js')
+export const PROGRAM = join(__dirname, '../../examples/start/start.js')
 
 /** The program behind `npm start`, or another one, run as a user's shell runs it: in a process group of its own. */
 export class StartChild {

@@ -26,7 +26,12 @@ export async function useDashboard (t: Tap.Test, browser: Browser, origin: strin
   const promoted = async () => (await stats()).kernel!.promoted.software
 
   await page.getByText('(this page)').first().waitFor()
-  t.ok(await page.locator('[value=offload]').isChecked(), 'it starts with the kernel')
+  t.ok(await page.getByText('The server runs in an emulated machine').isVisible())
+  await page.getByRole('button', { name: 'Load', pressed: true }).waitFor()
+  t.ok(await page.locator('[value=turns]').isChecked(), 'it starts with each way in turn')
+  await rows('/default/100MB.bin').first().waitFor()
+  await page.locator('label', { hasText: 'Kernel' }).click()
+  await page.getByRole('button', { name: 'Load' }).click()
 
   await t.test('a download of the browser goes by the kernel', async (t: Tap.Test) => {
     const before = await promoted()
@@ -39,10 +44,10 @@ export async function useDashboard (t: Tap.Test, browser: Browser, origin: strin
   })
 
   await t.test('with the switch on default, the load is encrypted by OpenSSL and says why', async (t: Tap.Test) => {
-    await page.getByText('Default: Node').click()
+    await page.locator('label', { hasText: 'Default' }).click()
     await page.getByRole('button', { name: 'Load' }).click()
     await rows('/default/100MB.bin').filter({ hasText: 'route-opted-out' }).first().waitFor()
-    t.match(await rows('/default/100MB.bin').first().innerText(), /TLSv1\.3 TLS_\w+\s+OpenSSL\s+\S+\s+node\s+route-opted-out/)
+    t.match(await rows('/default/100MB.bin').first().innerText(), /TLSv1\.3 TLS_\w+\s+OpenSSL\s+\S+\s+node \(route-opted-out\)/)
     const [download] = await Promise.all([page.waitForEvent('download'), page.getByRole('link', { name: 'Download' }).click()])
     t.equal(sha256(await readFile(await download.path())), sum)
   })
