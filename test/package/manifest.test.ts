@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import t from 'tap'
 import { ROOT } from '../support/node'
 import { run } from '../vm/run'
-import { pack, temporaryFolder } from './pack'
+import { pack } from './pack'
 import type { Packed } from './pack'
 
 /** Versions of symbols that Node 20's own binaries need (its BUILDING.md), so that every system with a Node has them. */
@@ -53,17 +53,3 @@ function isAtMost (version: readonly number[], limit: readonly number[]): boolea
   const difference = limit.map((part, index) => part - (version[index] ?? 0)).find(part => part !== 0)
   return difference === undefined || difference > 0
 }
-
-t.test('its types are found however the package is resolved', async t => {
-  const { checkPackage, createPackageFromTarballData } = await import('@arethetypeswrong/core')
-  const { problems } = await checkPackage(createPackageFromTarballData(readFileSync(packed.tarball))) as { problems?: unknown[] }
-  t.strictSame(problems, [])
-})
-
-t.test('publint has nothing to say', async t => {
-  const { publint } = await import('publint')
-  const folder = temporaryFolder(t)
-  await run('tar', ['-xzf', packed.tarball, '-C', folder])
-  const { messages } = await publint({ pkgDir: join(folder, 'package'), pack: false, level: 'suggestion' })
-  t.strictSame(messages, [])
-})
