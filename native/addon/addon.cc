@@ -94,6 +94,7 @@ class FirstRead : public DescriptorWork {
 void CloseDescriptor(const Napi::CallbackInfo& info) {
   UniqueFd file(info[0].As<Napi::Number>().Int32Value());
   (new DescriptorWork(info.Env(), std::move(file)))->Queue();
+  // It deletes itself when it is done. NOLINTNEXTLINE(clang-analyzer-cplusplus.NewDeleteLeaks)
 }
 
 // tryToRead(fd, offset, done): false when there is no descriptor for it.

@@ -75,6 +75,7 @@ namespace fastify_ktls {
   V(SSL_version)
 
 struct OpenSsl {
+// The name of a member: nothing to put in parentheses. NOLINTNEXTLINE(bugprone-macro-parentheses)
 #define V(name) decltype(&::name) name;
   FASTIFY_KTLS_OPENSSL_FUNCTIONS(V)
 #undef V
