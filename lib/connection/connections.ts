@@ -90,16 +90,18 @@ export class Connections implements Claimant {
   readonly #counters: Counters
   readonly #servers = new WeakSet<Server>()
   readonly #bySocket = new WeakMap<Socket, Connection>()
+  readonly #stop: () => void
 
   constructor (fastify: FastifyInstance, binding: Binding, counters: Counters) {
     this.#fastify = fastify
     this.#counters = counters
     this.#follow(fastify.server)
-    const stop = capture(binding, this, fastify.server instanceof TlsServer)
-    fastify.addHook('onClose', (_instance, done) => {
-      stop()
-      done()
-    })
+    this.#stop = capture(binding, this, fastify.server instanceof TlsServer)
+  }
+
+  /** New connections are not looked for any more. */
+  release (): void {
+    this.#stop()
   }
 
   /** That of a request's socket; undefined where it has TLS and was not captured, and of what is no socket, as with inject(). */

@@ -18,19 +18,25 @@ export const PENDING: ReplyDecision = Object.freeze({ offloaded: false, path: nu
 const OFFERED: ReplyDecision = Object.freeze({ ...PENDING })
 export const OFF: ReplyDecision = Object.freeze({ offloaded: false, ...BY_NODE, version: null, cipher: null, reason: 'off' })
 
+/** Has the requests of a context made with a place for the decision. */
+export function declareDecision (context: FastifyInstance): void {
+  if (!context.hasRequestDecorator(kDecision)) context.decorateRequest(kDecision, null)
+}
+
 /** Keeps for each request by which path its reply goes: `request.ktls`. */
 export class Decisions {
   readonly #counters: Counters
+  readonly #undecided: ReplyDecision
   /** The last decision on each connection: most are followed by their like. */
   readonly #last = new WeakMap<Socket, ReplyDecision>()
 
-  constructor (fastify: FastifyInstance, counters: Counters, mode: 'auto' | 'require' | 'off') {
+  constructor (counters: Counters, mode: 'auto' | 'require' | 'off') {
     this.#counters = counters
-    const undecided = mode === 'off' ? OFF : PENDING
-    fastify.decorateRequest(kDecision, null)
-    fastify.decorateRequest('ktls', {
-      getter () { return (this as DecidedRequest)[kDecision] ?? undecided }
-    })
+    this.#undecided = mode === 'off' ? OFF : PENDING
+  }
+
+  of (request: FastifyRequest): ReplyDecision {
+    return (request as DecidedRequest)[kDecision] ?? this.#undecided
   }
 
   /** `reason` is null for path 'file'. The first decision stands: an error reply can follow on a stream's. */

@@ -3,7 +3,7 @@ import { TLSSocket } from 'node:tls'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import type { Backend, FallbackReason, Support } from '../../types/index'
 import type { Binding } from '../binding'
-import { Connections } from '../connection/connections'
+import type { Connections } from '../connection/connections'
 import { isOptedOut, refuseRequest } from './decisions'
 import type { Decisions } from './decisions'
 import { offerFile } from './file-reply'
@@ -11,21 +11,28 @@ import { onFinish } from './finish'
 import { Promoter } from '../connection/promotion'
 import { hasNoBody, pipesAsNodeDoes } from './routing'
 import { isSmallBody, setMinSize } from './small-body'
-import { asOwnHook } from './unseen'
 import type { Counters } from '../observe/stats'
 import { BY_NODE } from '../way'
 
+/** What is called for each request. */
+export interface ReplyHooks {
+  onRequest (request: FastifyRequest, reply: FastifyReply, next: () => void): void
+  onSend (request: FastifyRequest, reply: FastifyReply, payload: unknown, next: () => void): void
+}
+
 /** Counts each reply under the reason why it cannot be offloaded here. */
-export function addFallbackHook (fastify: FastifyInstance, decisions: Decisions, reasonOf: (request: FastifyRequest) => FallbackReason): void {
+export function fallbackHooks (decisions: Decisions, reasonOf: (request: FastifyRequest) => FallbackReason): ReplyHooks {
   const hijacked = (request: FastifyRequest) => decisions.decide(request, BY_NODE, 'hijacked')
-  fastify.addHook('onRequest', (request, reply, next) => {
-    onFinish(request, reply, hijacked)
-    next()
-  })
-  fastify.addHook('onSend', asOwnHook((request, _reply, _payload, next) => {
-    decisions.decide(request, BY_NODE, reasonOf(request))
-    next()
-  }))
+  return {
+    onRequest: (request, reply, next) => {
+      onFinish(request, reply, hijacked)
+      next()
+    },
+    onSend: (request, _reply, _payload, next) => {
+      decisions.decide(request, BY_NODE, reasonOf(request))
+      next()
+    }
+  }
 }
 
 export interface Offload {
@@ -35,14 +42,14 @@ export interface Offload {
   readonly backends: readonly Backend[]
   /** Why none of them can have a connection with TLS. */
   readonly tlsRefusal: FallbackReason | undefined
+  readonly connections: Connections
   readonly counters: Counters
   readonly decisions: Decisions
   readonly minSize: number
 }
 
 /** Has file replies sent by a backend wherever they can be. */
-export function addOffloadHooks (fastify: FastifyInstance, { binding, support, backends, tlsRefusal, counters, decisions, minSize }: Offload): void {
-  const connections = new Connections(fastify, binding, counters)
+export function offloadHooks (fastify: FastifyInstance, { binding, support, backends, tlsRefusal, connections, counters, decisions, minSize }: Offload): ReplyHooks {
   setMinSize(fastify.server, minSize)
   const promoter = new Promoter(binding, support, backends, counters, fastify.log)
   const plainRefusal = backends.includes('plain') ? undefined : 'plain-http'
@@ -82,15 +89,17 @@ export function addOffloadHooks (fastify: FastifyInstance, { binding, support, b
     })
   }
 
-  fastify.addHook('onRequest', (request, reply, next) => {
-    onFinish(request, reply, finished)
-    // Most responses have their turn at once.
-    const connection = reply.raw.socket === null ? connections.of(request.raw.socket) : undefined
-    if (connection === undefined) next()
-    else connection.pipeline.admit(reply.raw, next)
-  })
-  fastify.addHook('onSend', asOwnHook((request, reply, payload, next) => {
-    route(request, reply, payload)
-    next()
-  }))
+  return {
+    onRequest: (request, reply, next) => {
+      onFinish(request, reply, finished)
+      // Most responses have their turn at once.
+      const connection = reply.raw.socket === null ? connections.of(request.raw.socket) : undefined
+      if (connection === undefined) next()
+      else connection.pipeline.admit(reply.raw, next)
+    },
+    onSend: (request, reply, payload, next) => {
+      route(request, reply, payload)
+      next()
+    }
+  }
 }

@@ -4,7 +4,7 @@ import { TLSSocket } from 'node:tls'
 import Fastify from 'fastify'
 import type { FastifyRequest } from 'fastify'
 import t from 'tap'
-import { Decisions, OFF, PENDING, decision, isOptedOut, refuseRequest } from '../../lib/reply/decisions'
+import { Decisions, OFF, PENDING, decision, declareDecision, isOptedOut, refuseRequest } from '../../lib/reply/decisions'
 import { Counters } from '../../lib/observe/stats'
 import { BY_NODE } from '../../lib/way'
 
@@ -51,11 +51,12 @@ t.test('what stands before a decision, and in its place', async t => {
 
 t.test('a renegotiated cipher shows in the next decision', async t => {
   const app = Fastify()
-  const decisions = new Decisions(app, new Counters(), 'auto')
+  const decisions = new Decisions(new Counters(), 'auto')
+  declareDecision(app)
   app.get('/', async request => {
     Object.defineProperty(request.raw, 'socket', { value: secure })
     decisions.decide(request, BY_NODE, 'too-small')
-    return request.ktls
+    return decisions.of(request)
   })
   secure.getProtocol = () => 'TLSv1.2'
   for (const cipher of ['first', 'second']) {

@@ -1,0 +1,106 @@
+import { Server as TlsServer } from 'node:tls'
+import type { FastifyInstance, FastifyRequest } from 'fastify'
+import type { Backend, FallbackReason, FastifyKtls, ReplyDecision, Support } from '../types/index'
+import { Connections } from './connection/connections'
+import { FST_KTLS_UNAVAILABLE } from './errors'
+import { SWITCHED_OFF, detect, explain, listSupport } from './machine/support'
+import type { Detected } from './machine/support'
+import { fileCountersOf } from './observe/file-counters'
+import { kernelCounters } from './observe/kernel-counters'
+import { Counters } from './observe/stats'
+import type { Settings } from './options'
+import { Decisions, refuseRequest } from './reply/decisions'
+import { fallbackHooks, offloadHooks } from './reply/hooks'
+import type { ReplyHooks } from './reply/hooks'
+
+/** What one registration does, with its options and counters. */
+export class Installation {
+  readonly ktls: FastifyKtls
+  hooks: ReplyHooks | undefined
+  readonly #fastify: FastifyInstance
+  readonly #settings: Settings
+  readonly #detected: Detected
+  readonly #secure: boolean
+  readonly #counters = new Counters()
+  readonly #decisions: Decisions
+  #connections: Connections | undefined
+
+  /** Changes nothing yet. Throws FST_KTLS_UNAVAILABLE. */
+  constructor (fastify: FastifyInstance, settings: Settings) {
+    const { mode } = settings
+    this.#fastify = fastify
+    this.#settings = settings
+    this.#detected = mode === 'off' ? SWITCHED_OFF : detect()
+    this.#secure = fastify.server instanceof TlsServer
+    const { support, binding } = this.#detected
+    if (mode === 'require') requireKernel(fastify, support, this.#secure)
+    this.#decisions = new Decisions(this.#counters, mode)
+    const stats = () => ({ ...this.#counters.snapshot(), files: fileCountersOf(fastify.server).snapshot(), senders: binding?.senders() ?? null, kernel: kernelCounters() })
+    this.ktls = { support, stats }
+  }
+
+  /** From now on connections are followed, unless in mode "off". One line of the log says what is done with them. */
+  start (): void {
+    const { mode, backends: allowed, minSize } = this.#settings
+    if (mode === 'off') return
+    const { support, binding } = this.#detected
+    const backends = support.backends.filter(backend => allowed.includes(backend))
+    announce(this.#fastify, support, { backends, allowed, secure: this.#secure })
+    if (binding === undefined || backends.length === 0) {
+      this.hooks = fallbackHooks(this.#decisions, () => support.reason!)
+    } else if (!this.#secure && !backends.includes('plain')) {
+      this.hooks = fallbackHooks(this.#decisions, request => refuseRequest(request) ?? 'plain-http')
+    } else {
+      this.#connections = new Connections(this.#fastify, binding, this.#counters)
+      this.hooks = offloadHooks(this.#fastify, {
+        binding, support, backends, tlsRefusal: refuseTls(backends, allowed, support), connections: this.#connections, counters: this.#counters, decisions: this.#decisions, minSize
+      })
+    }
+  }
+
+  decisionOf (request: FastifyRequest): ReplyDecision {
+    return this.#decisions.of(request)
+  }
+
+  close (): void {
+    this.#connections?.release()
+  }
+}
+
+function requireKernel (fastify: FastifyInstance, support: Support, secure: boolean): void {
+  if (!support.available) throw new FST_KTLS_UNAVAILABLE(support.reason!, explain(support))
+  if (!secure) throw new FST_KTLS_UNAVAILABLE('plain-http', 'this Fastify instance has no "https" option')
+  if (isHttp2Only(fastify)) throw new FST_KTLS_UNAVAILABLE('http2', 'this Fastify instance speaks HTTP/2 only; let it speak HTTP/1.1 too by "https: { allowHTTP1: true }"')
+}
+
+/** As far as is known: a server of the application's own (`serverFactory`) does not say. */
+function isHttp2Only ({ initialConfig: { http2, https } }: FastifyInstance): boolean {
+  return http2 === true && (https === true || (typeof https === 'object' && !https.allowHTTP1))
+}
+
+function refuseTls (backends: readonly Backend[], allowed: readonly Backend[], { reason }: Support): FallbackReason | undefined {
+  if (backends.some(backend => backend !== 'plain')) return undefined
+  return allowed.includes('kernel') ? reason! : 'tls'
+}
+
+interface Announced {
+  readonly backends: readonly Backend[]
+  readonly allowed: readonly Backend[]
+  readonly secure: boolean
+}
+
+function announce ({ log }: FastifyInstance, support: Support, { backends, allowed, secure }: Announced): void {
+  const { reason, kernel } = support
+  if (!secure && backends.includes('plain')) {
+    log.info({ ktls: { backends: ['plain'], kernel } }, 'file replies go by sendfile(2), as this instance has no TLS')
+  } else if (backends.includes('kernel')) {
+    log.info({ ktls: support }, `kernel TLS offload is available on Linux ${kernel}: ${listSupport(support)}`)
+  } else if (backends.includes('threads')) {
+    const why = support.available ? 'the option "backends" leaves the kernel out' : `kernel TLS is not available: ${explain(support)}`
+    log.info({ ktls: { backends, reason, kernel } }, `file replies go by sender threads, as ${why}`)
+  } else if (backends.includes('plain') && !allowed.includes('kernel')) {
+    log.warn({ ktls: { backends, kernel } }, 'replies over TLS go the ordinary way, as the option "backends" names only "plain"')
+  } else {
+    log.warn({ ktls: { reason, kernel } }, `kernel TLS offload is not available, replies go the ordinary way: ${explain(support)}`)
+  }
+}
