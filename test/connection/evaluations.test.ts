@@ -4,8 +4,8 @@
  * package/runners.
  */
 import '../double/install'
-import { copyFileSync, cpSync, createReadStream, mkdirSync, symlinkSync } from 'node:fs'
-import { dirname, join, sep } from 'node:path'
+import { createReadStream } from 'node:fs'
+import { join, sep } from 'node:path'
 import Fastify from 'fastify'
 import type { FastifyInstance } from 'fastify'
 import t from 'tap'
@@ -13,6 +13,7 @@ import type fastifyKtls from '../../types/index'
 import { ONLY, statsOf } from '../support/backend'
 import { makeFile, makeFolder } from '../support/files'
 import { ROOT } from '../support/node'
+import { copyPackage } from '../support/package-copy'
 import { ktls } from '../support/plugin'
 import { request } from '../support/request'
 import { transport } from '../support/server'
@@ -32,12 +33,7 @@ function evaluateAgain (): Plugin {
 /** A copy of the package, with an addon of its own. */
 function copyOfPackage (): Plugin {
   const copy = join(folder, 'copy')
-  const addon = join(copy, 'native/build/Release/fastify_ktls.node')
-  mkdirSync(dirname(addon), { recursive: true })
-  cpSync(LIB, join(copy, 'dist/lib'), { recursive: true })
-  copyFileSync(join(ROOT, 'package.json'), join(copy, 'package.json'))
-  copyFileSync(join(ROOT, 'native/build/Release/fastify_ktls_double.node'), addon)
-  symlinkSync(join(ROOT, 'node_modules'), join(copy, 'node_modules'))
+  copyPackage(copy, join(ROOT, 'native/build/Release/fastify_ktls_double.node'))
   return require(join(copy, 'dist/lib'))
 }
 

@@ -1,4 +1,3 @@
-import { cpSync, symlinkSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
 import type { SupportReason } from '../../types/index'
@@ -6,6 +5,7 @@ import { certificate } from '../certificate'
 import { runDoctor } from '../support/doctor'
 import { makeFile, makeFolder } from '../support/files'
 import { ROOT, nodeJson } from '../support/node'
+import { copyPackage } from '../support/package-copy'
 import type { Outcome, Surroundings } from './one-reply'
 
 const CHILD = join(__dirname, 'one-reply.js')
@@ -40,9 +40,7 @@ async function fallsBack (t: Tap.Test, surroundings: Partial<Surroundings>, { re
 
 t.test('without the built addon', async t => {
   const root = makeFolder(t)
-  cpSync(join(ROOT, 'dist/lib'), join(root, 'dist/lib'), { recursive: true })
-  cpSync(join(ROOT, 'package.json'), join(root, 'package.json'))
-  symlinkSync(join(ROOT, 'node_modules'), join(root, 'node_modules'))
+  copyPackage(root)
   await fallsBack(t, { root }, { reason: 'addon-missing', detail: /none was built here, .* none for .*; build it: "npm install --save-dev .*native\/build\.js"/s })
 
   const { code, stdout } = await runDoctor([], { root })
