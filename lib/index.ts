@@ -3,6 +3,7 @@ import fp from 'fastify-plugin'
 import type { FastifyKtlsOptions } from '../types/index'
 import { FST_KTLS_ALREADY_REGISTERED } from './errors'
 import { Installation } from './installation'
+import { handIn } from './installed'
 import { parseOptions } from './options'
 import { declareDecision } from './reply/decisions'
 import { asOwnHook } from './reply/unseen'
@@ -12,8 +13,13 @@ const plugin: FastifyPluginAsync<FastifyKtlsOptions> = async (fastify, options) 
   if (isRegistered(fastify)) throw new FST_KTLS_ALREADY_REGISTERED()
   const installation = new Installation(fastify, settings)
   declareDecision(fastify)
-  fastify.decorateRequest('ktls', { getter (this: FastifyRequest) { return installation.decisionOf(this) } })
-  fastify.decorate('ktls', installation.ktls)
+  const hand = handIn(fastify)
+  if (hand === undefined) {
+    fastify.decorateRequest('ktls', { getter (this: FastifyRequest) { return installation.decisionOf(this) } })
+    fastify.decorate('ktls', installation.ktls)
+  } else {
+    hand(fastify, installation)
+  }
   installation.start()
   addHooks(fastify, installation)
 }

@@ -3,6 +3,7 @@ import type { FastifyInstance, FastifyRequest } from 'fastify'
 import type { Backend, FallbackReason, FastifyKtls, ReplyDecision, Support } from '../types/index'
 import { Connections } from './connection/connections'
 import { FST_KTLS_UNAVAILABLE } from './errors'
+import type { Installed } from './installed'
 import { SWITCHED_OFF, detect, explain, listSupport } from './machine/support'
 import type { Detected } from './machine/support'
 import { fileCountersOf } from './observe/file-counters'
@@ -14,8 +15,9 @@ import { fallbackHooks, offloadHooks } from './reply/hooks'
 import type { ReplyHooks } from './reply/hooks'
 
 /** What one registration does, with its options and counters. */
-export class Installation {
+export class Installation implements Installed {
   readonly ktls: FastifyKtls
+  /** Called for each request, once started; none in mode "off". */
   hooks: ReplyHooks | undefined
   readonly #fastify: FastifyInstance
   readonly #settings: Settings
@@ -39,13 +41,13 @@ export class Installation {
     this.ktls = { support, stats }
   }
 
-  /** From now on connections are followed, unless in mode "off". One line of the log says what is done with them. */
-  start (): void {
+  /** From now on connections are followed, unless in mode "off". One line of the log says what is done with them, and `by` whom if need be. */
+  start (by?: string): void {
     const { mode, backends: allowed, minSize } = this.#settings
     if (mode === 'off') return
     const { support, binding } = this.#detected
     const backends = support.backends.filter(backend => allowed.includes(backend))
-    announce(this.#fastify, support, { backends, allowed, secure: this.#secure })
+    announce(this.#fastify, support, { backends, allowed, secure: this.#secure, by })
     if (binding === undefined || backends.length === 0) {
       this.hooks = fallbackHooks(this.#decisions, () => support.reason!)
     } else if (!this.#secure && !backends.includes('plain')) {
@@ -87,20 +89,22 @@ interface Announced {
   readonly backends: readonly Backend[]
   readonly allowed: readonly Backend[]
   readonly secure: boolean
+  readonly by: string | undefined
 }
 
-function announce ({ log }: FastifyInstance, support: Support, { backends, allowed, secure }: Announced): void {
+function announce ({ log }: FastifyInstance, support: Support, { backends, allowed, secure, by }: Announced): void {
   const { reason, kernel } = support
+  const said = (text: string) => by === undefined ? text : `${by}: ${text}`
   if (!secure && backends.includes('plain')) {
-    log.info({ ktls: { backends: ['plain'], kernel } }, 'file replies go by sendfile(2), as this instance has no TLS')
+    log.info({ ktls: { backends: ['plain'], kernel } }, said('file replies go by sendfile(2), as this instance has no TLS'))
   } else if (backends.includes('kernel')) {
-    log.info({ ktls: support }, `kernel TLS offload is available on Linux ${kernel}: ${listSupport(support)}`)
+    log.info({ ktls: support }, said(`kernel TLS offload is available on Linux ${kernel}: ${listSupport(support)}`))
   } else if (backends.includes('threads')) {
     const why = support.available ? 'the option "backends" leaves the kernel out' : `kernel TLS is not available: ${explain(support)}`
-    log.info({ ktls: { backends, reason, kernel } }, `file replies go by sender threads, as ${why}`)
+    log.info({ ktls: { backends, reason, kernel } }, said(`file replies go by sender threads, as ${why}`))
   } else if (backends.includes('plain') && !allowed.includes('kernel')) {
-    log.warn({ ktls: { backends, kernel } }, 'replies over TLS go the ordinary way, as the option "backends" names only "plain"')
+    log.warn({ ktls: { backends, kernel } }, said('replies over TLS go the ordinary way, as the option "backends" names only "plain"'))
   } else {
-    log.warn({ ktls: { reason, kernel } }, `kernel TLS offload is not available, replies go the ordinary way: ${explain(support)}`)
+    log.warn({ ktls: { reason, kernel } }, said(`kernel TLS offload is not available, replies go the ordinary way: ${explain(support)}`))
   }
 }

@@ -25,7 +25,7 @@ t.test('the tarball', async t => {
   t.ok(packed.size < 1e6, `${packed.size} bytes`)
   const sources = (folder: string, kind: RegExp) => readdirSync(join(ROOT, folder), { recursive: true, encoding: 'utf8' }).filter(name => kind.test(name) && !/^(build|prebuilt|prebuilds)\//.test(name)).map(name => join(folder, name))
   t.strictSame([...packed.files].sort(), [
-    'LICENSE', 'README.md', 'package.json', 'types/index.d.ts', 'types/metrics.d.ts', 'types/static.d.ts',
+    'LICENSE', 'README.md', 'package.json', 'types/index.d.ts', 'types/metrics.d.ts', 'types/register.d.ts', 'types/static.d.ts',
     'native/prebuilds/linux-arm64.node', 'native/prebuilds/linux-x64.node',
     ...sources('lib', /\.ts$/).map(name => `dist/${name.replace(/\.ts$/, '.js')}`),
     ...sources('native', /\.(cc|h|gyp|js)$/),

@@ -1,0 +1,5 @@
+/* The same application as an ES module. */
+import fastify from 'fastify'
+import { main } from './app.js'
+
+main(() => fastify)
