@@ -86,7 +86,7 @@ const LEFT_OUT: readonly Row[] = [
   {
     places: ['test:host'],
     why: 'what is published: they compile the addons for two processors, and run npm, bundlers and other test runners',
-    tests: ['package/bundle', 'package/manifest', 'package/runners']
+    tests: ['package/bundle', 'package/integrations', 'package/manifest', 'package/runners']
   },
   {
     places: ['test:host'],

@@ -1,0 +1,195 @@
+import { copyFileSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+import { setTimeout } from 'node:timers/promises'
+import { brotliCompressSync, brotliDecompressSync } from 'node:zlib'
+import t from 'tap'
+import { certificate } from '../certificate'
+import { StartChild } from '../start/child'
+import { freePort } from '../start/free-port'
+import { makeFile, sha256 } from '../support/files'
+import type { TestFile } from '../support/files'
+import { ROOT } from '../support/node'
+import { request } from '../support/request'
+import type { Response } from '../support/request'
+import { run, runDownload } from '../vm/run'
+import { packWhatIsBuilt, temporaryFolder } from './pack'
+import { blockWith, blocksOf, commandsOf } from './readme'
+import type { Stats } from 'fastify-ktls'
+
+const BLOCKS = blocksOf('docs/integrations.md')
+
+/** What the page says that it was tried with. Where nothing is said here, the newest. */
+const VERSIONS: Readonly<Record<string, string>> = {
+  '@nestjs/core': '12',
+  '@nestjs/common': '12',
+  '@nestjs/platform-fastify': '12',
+  'fastify-cli': '8',
+  '@fastify/autoload': '6',
+  wattpm: '2.75',
+  '@platformatic/node': '2.75'
+}
+
+/** How long a program may take until it serves. Milliseconds. */
+const PATIENCE = 120_000
+
+let tarball: string
+t.before(async () => { ({ tarball } = await packWhatIsBuilt(t)) })
+
+interface Project {
+  readonly folder: string
+  readonly file: TestFile
+  /** Those of the section that do not install anything. */
+  readonly commands: readonly string[]
+}
+
+/** A section's project, with its files and packages, and with the file and the certificate of the quick start. */
+async function makeProject (t: Tap.Test, heading: string, packages: readonly string[] = []): Promise<Project> {
+  const folder = temporaryFolder(t)
+  const blocks = BLOCKS.filter(block => block.heading === heading)
+  writeFileSync(join(folder, 'package.json'), JSON.stringify({ name: 'main', private: true, main: 'index.js' }))
+  for (const { language, code } of blocks) {
+    const name = /^\/\/ (\S+)\n/.exec(code)?.[1] ?? (language === 'json' ? 'watt.json' : undefined)
+    if (name === undefined) continue
+    mkdirSync(dirname(join(folder, name)), { recursive: true })
+    writeFileSync(join(folder, name), code)
+  }
+  const { key, cert } = await certificate()
+  writeFileSync(join(folder, 'key.pem'), key)
+  writeFileSync(join(folder, 'cert.pem'), cert)
+  mkdirSync(join(folder, 'files'))
+  const file = makeFile(join(folder, 'files'), 3_000_000, 'large.bin')
+  const commands = commandsOf(blocks)
+  const named = commands.flatMap(command => /^npm install (.+)$/.exec(command)?.[1]!.split(' ') ?? [])
+  const wanted = [...named.filter(name => name !== 'fastify-ktls').map(name => name in VERSIONS ? `${name}@${VERSIONS[name]!}` : name), ...packages]
+  await runDownload('npm', ['install', '--ignore-scripts', '--prefer-offline', '--no-audit', '--no-fund', tarball, ...wanted], { cwd: folder })
+  // In place of the prebuilt ones, which take minutes: package/install has those.
+  const addon = join(folder, `node_modules/fastify-ktls/native/prebuilds/linux-${process.arch}.node`)
+  mkdirSync(dirname(addon), { recursive: true })
+  copyFileSync(join(ROOT, 'native/build/Release/fastify_ktls.node'), addon)
+  return { folder, file, commands: commands.filter(command => !command.startsWith('npm install ')) }
+}
+
+/** Runs it to its end, without NODE_OPTIONS, by which tap loads code of its own into children. */
+function inFolder ({ folder }: Project, command: string): Promise<string> {
+  return run('env', ['-u', 'NODE_OPTIONS', 'sh', '-c', command], { cwd: folder })
+}
+
+/** Compiled as a project with decorators would be. */
+function compile (project: Project, file: string): Promise<string> {
+  return inFolder(project, `${join(ROOT, 'node_modules/.bin/tsc')} --module nodenext --target es2022 --strict --skipLibCheck --experimentalDecorators --emitDecoratorMetadata --types node --typeRoots ${join(ROOT, 'node_modules/@types')} ${file}`)
+}
+
+interface Served {
+  readonly child: StartChild
+  ask (path: string, headers?: Readonly<Record<string, string>>): Promise<Response>
+  stats (): Promise<Stats>
+}
+
+/** Starts the program by a command, at a port of its own in place of 8443, which these files or the command name. */
+async function serve (t: Tap.Test, project: Project, command: string, files: readonly string[]): Promise<Served> {
+  const port = await freePort()
+  for (const name of files) {
+    const path = join(project.folder, name)
+    writeFileSync(path, readFileSync(path, 'utf8').replace(/(port"?: |listen\()8443/, `$1${port}`))
+  }
+  const child = new StartChild(t, [], {}, ['--chdir', project.folder, '-u', 'NODE_OPTIONS', 'sh', '-c', `exec ${command.replace('--port 8443', `--port ${port} --address 127.0.0.1`)}`], 'env')
+  const ask: Served['ask'] = (path, headers = {}) => request(`https://127.0.0.1:${port}/${path}`, { headers })
+  let over = false
+  child.end().then(() => { over = true })
+  for (const end = performance.now() + PATIENCE; ; await setTimeout(100)) {
+    const served = await ask('stats').then(({ status }) => status === 200, () => false)
+    if (served) return { child, ask, stats: async () => JSON.parse(String((await ask('stats')).body)) as Stats }
+    if (over || performance.now() > end) throw new Error(`${command} does not serve: ${child.lines.join('\n')}${over ? (await child.end()).errors : ''}`)
+  }
+}
+
+/** The file replies that some backend has sent. */
+const offloaded = ({ replies: { file } }: Stats) => file.kernel + file.threads + file.plain
+
+/** Each path has the file, and was offloaded. */
+async function check (t: Tap.Test, { file }: Project, { child, ask, stats }: Served, paths: readonly string[] = ['large.bin']): Promise<void> {
+  for (const [index, path] of paths.entries()) {
+    t.equal((await ask(path)).sha256, file.sha256, path)
+    t.equal(offloaded(await stats()), index + 1, path)
+  }
+  child.signalGroup('SIGKILL')
+  await child.end()
+}
+
+t.test('TypeScript', async t => {
+  const project = await makeProject(t, 'TypeScript', ['fastify', '@fastify/static'])
+  await compile(project, 'server.ts')
+  const served = await serve(t, project, 'node server.js', ['server.js'])
+  t.equal((await served.ask('by-node')).sha256, project.file.sha256)
+  t.match(await served.stats(), { fallbacks: { 'route-opted-out': 1 } })
+  await check(t, project, served)
+  t.match(served.child.lines[0], /^(kernel|threads) encrypts, TLSv1\.3$/)
+})
+
+t.test('Nest', async t => {
+  const project = await makeProject(t, 'Nest')
+  await compile(project, 'main.ts')
+  const served = await serve(t, project, 'node main.js', ['main.js'])
+  await check(t, project, served, ['large.bin', 'report'])
+  t.ok(served.child.lines.some(line => /kernel TLS offload is available|file replies go by sender threads/.test(line)), 'the line at start')
+})
+
+t.test('fastify-cli and autoload', async t => {
+  const project = await makeProject(t, 'fastify-cli and autoload')
+  const [command] = project.commands
+  const served = await serve(t, project, command!, [])
+  await check(t, project, served)
+  t.ok(served.child.lines.some(line => /kernel TLS offload is available|file replies go by sender threads/.test(line)), 'the line at start')
+  writeFileSync(join(project.folder, 'plugins/ktls.js'), "module.exports = require('fastify-ktls')\n")
+  await t.rejects(inFolder(project, command!), { message: /option "https" is not known/ }, 'why it is wrapped')
+})
+
+t.test('Platformatic', async t => {
+  const project = await makeProject(t, 'Platformatic')
+  await check(t, project, await serve(t, project, project.commands[0]!, ['watt.json']))
+})
+
+t.test('Jest and Vitest', async t => {
+  const project = await makeProject(t, 'Jest and Vitest', ['fastify'])
+  const bin = (name: string) => join(ROOT, 'node_modules/.bin', name)
+  for (const command of [`${bin('jest')} --testTimeout 60000`, `${bin('vitest')} run --globals --testTimeout 60000`]) {
+    const printed = await inFolder(project, `NO_COLOR=1 CI=1 ${command} 2>&1`)
+    t.match(printed, /^ *Tests:? +1 passed(, 1 total| \(1\))/m, command)
+  }
+})
+
+t.test('Bundlers', async t => {
+  const project = await makeProject(t, 'Bundlers', ['fastify', '@fastify/static', 'esbuild', '@vercel/ncc'])
+  const [esbuild, ncc, whole, copy] = project.commands
+  writeFileSync(join(project.folder, 'app.js'), blockWith('fastify.listen('))
+  for (const [commands, file] of [[[esbuild!], 'dist/app.js'], [[ncc!], 'dist/index.js'], [[whole!, copy!], 'dist/app.js']] as const) {
+    for (const command of commands) await inFolder(project, command.replaceAll('linux-x64', `linux-${process.arch}`))
+    await check(t, project, await serve(t, project, `node ${file}`, [file]))
+  }
+})
+
+t.test('Compression', async t => {
+  const project = await makeProject(t, 'Compression', ['fastify', '@fastify/static', '@fastify/compress'])
+  const text = JSON.stringify(Array.from({ length: 30_000 }, (_, index) => ({ index, square: index ** 2 })))
+  writeFileSync(join(project.folder, 'files/page.json'), text)
+  writeFileSync(join(project.folder, 'files/page.json.br'), brotliCompressSync(text))
+  copyFileSync(join(project.folder, 'files/page.json'), join(project.folder, 'files/other.json'))
+  const served = await serve(t, project, 'node compressed.js', ['compressed.js'])
+  const accepting = { 'accept-encoding': 'br, gzip' }
+  const page = await served.ask('page.json', accepting)
+  t.equal(page.headers['content-encoding'], 'br')
+  t.equal(sha256(brotliDecompressSync(page.body)), sha256(text))
+  t.equal((await served.ask('large.bin', accepting)).sha256, project.file.sha256, 'as it is')
+  t.equal(String((await served.ask('other.json', accepting)).body), text, 'as it is')
+  t.equal(offloaded(await served.stats()), 3)
+  served.child.signalGroup('SIGKILL')
+  await served.child.end()
+
+  // What the page warns of.
+  const path = join(project.folder, 'compressed.js')
+  writeFileSync(path, readFileSync(path, 'utf8').replace('{ global: false }', '{}').replace(/port: \d+/, 'port: 8443'))
+  const warned = await serve(t, project, 'node compressed.js', ['compressed.js'])
+  t.notOk((await warned.ask('large.bin')).headers['content-encoding'])
+  t.ok((await warned.ask('large.bin', accepting)).headers['content-encoding'])
+  t.match(await warned.stats(), { fallbacks: { 'payload-wrapped': 1 } })
+})
