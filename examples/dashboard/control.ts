@@ -1,5 +1,8 @@
-import { Load } from './load'
-import type { Mode, Watch } from './watch'
+import type { Server } from 'node:https'
+import type { FastifyInstance } from 'fastify'
+import { CLIENTS, Load } from './load'
+import { PERIOD, Watch } from './watch'
+import type { Mode, Sample } from './watch'
 
 /** One way, or each of them in turn. */
 export type Choice = Mode | 'turns'
@@ -15,12 +18,12 @@ export interface State extends Settings {
   readonly mode: Mode
   /** Whether somebody has chosen; if not, a page that opens begins with the comparison. */
   readonly begun: boolean
-  /** Milliseconds until it is the other way's turn; null: it stays as it is. */
-  readonly turnEnds: number | null
+  /** Milliseconds until it is the other way's turn, once the load is steady; null: it stays as it is. */
+  readonly turnLeft: number | null
 }
 
-/** Milliseconds of a turn; those of its samples count that are steady (watch.ts). */
-const TURN = 12_000
+/** Steady samples of a turn: eight seconds, whatever the handshakes before take. */
+const TURN = 32
 
 /** Milliseconds without a page that asks, after which the load ends. Browsers ask once a second for a hidden one. */
 const UNWATCHED = 30_000
@@ -31,21 +34,24 @@ const otherThan = (mode: Mode): Mode => mode === 'default' ? 'offload' : 'defaul
 export class Control {
   /** Accepted by `change`. */
   readonly choices: readonly Choice[]
-  readonly #watch: Watch
-  readonly #urlOf: (mode: Mode) => string
+  readonly watch: Watch
+  readonly #originOf: () => string
+  readonly #pathOf: (mode: Mode) => string
   readonly #load = new Load(() => { this.change({ load: false }) })
   readonly #first: Settings
   #settings: Settings
   #mode: Mode
   #begun = false
-  #turn: NodeJS.Timeout | undefined
-  #turnEnds = 0
+  /** Samples that are left of a turn; undefined: there are no turns. */
+  #turn: number | undefined
   #unwatched: NodeJS.Timeout | undefined
 
-  /** `canOffload`: whether there is another way than Node's. `urlOf` says what is downloaded by a way. */
-  constructor (watch: Watch, canOffload: boolean, urlOf: (mode: Mode) => string) {
-    this.#watch = watch
-    this.#urlOf = urlOf
+  /** What is downloaded by a way, of which server. */
+  constructor (app: FastifyInstance<Server>, originOf: () => string, pathOf: (mode: Mode) => string) {
+    const canOffload = app.ktls.support.backends.length > 0
+    this.watch = new Watch(app, sample => { this.#follow(sample) })
+    this.#originOf = originOf
+    this.#pathOf = pathOf
     this.choices = canOffload ? ['turns', 'default', 'offload'] : ['default']
     this.#first = { choice: this.choices[0]!, load: false }
     this.#settings = this.#first
@@ -57,14 +63,13 @@ export class Control {
       ...this.#settings,
       mode: this.#mode,
       begun: this.#begun,
-      turnEnds: this.#turn === undefined ? null : this.#turnEnds - performance.now()
+      turnLeft: this.#turn === undefined ? null : this.#turn * PERIOD
     }
   }
 
   change (changes: Partial<Settings>): void {
     this.#begun = true
     this.#settings = { ...this.#settings, ...changes }
-    clearTimeout(this.#turn)
     this.#turn = undefined
     const { choice, load } = this.#settings
     if (choice !== 'turns') this.#go(choice)
@@ -82,21 +87,26 @@ export class Control {
   }
 
   end (): void {
-    clearTimeout(this.#turn)
     clearTimeout(this.#unwatched)
     this.#load.end()
   }
 
   #takeTurns (mode: Mode): void {
     this.#go(mode)
-    this.#turnEnds = performance.now() + TURN
-    this.#turn = setTimeout(() => { this.#takeTurns(otherThan(mode)) }, TURN).unref()
+    this.#turn = TURN
+  }
+
+  #follow ({ steady }: Sample): void {
+    if (this.#turn === undefined || !steady) return
+    this.#turn--
+    if (this.#turn === 0) this.#takeTurns(otherThan(this.#mode))
   }
 
   #go (mode: Mode): void {
     const { load } = this.#settings
     this.#mode = mode
-    this.#watch.mark(load ? mode : 'idle')
-    this.#load.download(load ? this.#urlOf(mode) : null)
+    const path = this.#pathOf(mode)
+    this.watch.follow(load ? { mode, path, clients: CLIENTS } : undefined)
+    this.#load.download(load ? this.#originOf() + path : null)
   }
 }

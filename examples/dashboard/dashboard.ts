@@ -5,7 +5,6 @@ import type { FastifyInstance } from 'fastify'
 import { sourceFolder } from '../sources'
 import { Control } from './control'
 import type { Settings } from './control'
-import { Watch } from './watch'
 
 export interface DashboardOptions {
   /** The folder that is served below `/files/`. */
@@ -18,11 +17,12 @@ export interface DashboardOptions {
 
 /** A page that shows connections and event loop, and compares the plugin's way with the default one. */
 export function dashboard (app: FastifyInstance<Server>, { files, large, emulated }: DashboardOptions): void {
-  const watch = new Watch(app)
-  const control = new Control(watch, app.ktls.support.backends.length > 0, mode => {
-    const { port } = app.server.address() as AddressInfo
-    return `https://127.0.0.1:${port}/${mode === 'offload' ? 'files' : 'default'}/${large}`
-  })
+  const control = new Control(
+    app,
+    () => `https://127.0.0.1:${(app.server.address() as AddressInfo).port}`,
+    mode => `/${mode === 'offload' ? 'files' : 'default'}/${large}`
+  )
+  const { watch } = control
   app.addHook('onClose', async () => control.end())
 
   // The same files, as they would go without the plugin.
@@ -31,7 +31,7 @@ export function dashboard (app: FastifyInstance<Server>, { files, large, emulate
   })
 
   app.get('/dashboard', (_request, reply) => reply.sendFile('page.html', sourceFolder('dashboard')))
-  for (const name of ['common.css', 'common.js']) {
+  for (const name of ['chart.js', 'common.css', 'common.js']) {
     app.get(`/dashboard/${name}`, (_request, reply) => reply.sendFile(name, sourceFolder('dashboard')))
   }
 

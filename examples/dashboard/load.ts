@@ -2,7 +2,7 @@ import { fork } from 'node:child_process'
 import type { ChildProcess } from 'node:child_process'
 
 /** How many download at once. */
-const CLIENTS = 8
+export const CLIENTS = 8
 
 /** What the child process is told: what to download, or nothing. */
 export interface Order {

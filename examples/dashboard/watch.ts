@@ -14,7 +14,7 @@ export interface Sample {
   readonly number: number
   /** The way that files went under load. */
   readonly mode: Mode | 'idle'
-  /** Whether it was taken under load, and not in the first seconds of it, which belong to the handshakes. */
+  /** Whether it was taken under load, and not in the first second after the handshakes of all clients. */
   readonly steady: boolean
   /** Milliseconds by which a timer was late, on average. */
   readonly delay: number
@@ -22,6 +22,14 @@ export interface Sample {
   readonly busy: number
   /** Bytes a second that all replies had. */
   readonly rate: number
+}
+
+/** What is downloaded all the time. */
+export interface LoadUnderWatch {
+  readonly mode: Mode
+  /** The path of its URL. */
+  readonly path: string
+  readonly clients: number
 }
 
 export interface LiveConnection {
@@ -44,11 +52,11 @@ export interface LiveConnection {
 }
 
 /** Milliseconds. */
-const PERIOD = 250
+export const PERIOD = 250
 const RESOLUTION = 10
 
-/** Samples of four seconds. */
-const UNSTEADY = 16
+/** Samples of a second. */
+const UNSTEADY = 4
 
 /** Two minutes of them. */
 const KEPT = 480
@@ -63,17 +71,19 @@ interface Known {
 
 /** What can be seen of an application's connections and its event loop, by public interfaces alone. */
 export class Watch {
-  #mode: Sample['mode'] = 'idle'
-  /** How many samples there have been, and had been at the last mark. */
+  #load: LoadUnderWatch | undefined
+  /** How many samples there have been, and will have been before they are steady. */
   #taken = 0
-  #changedAt = 0
+  #steadyFrom = Infinity
+  readonly #onSample: (sample: Sample) => void
   readonly #app: FastifyInstance<Server>
   readonly #connections = new Map<TLSSocket, Known>()
   readonly #samples: Sample[] = []
   #sentByClosed = 0
 
-  constructor (app: FastifyInstance<Server>) {
+  constructor (app: FastifyInstance<Server>, onSample: (sample: Sample) => void) {
     this.#app = app
+    this.#onSample = onSample
     app.server.on('secureConnection', (socket: TLSSocket) => {
       this.#connections.set(socket, { backend: null, url: '', path: null, reason: null, underWay: 0 })
       socket.once('close', () => {
@@ -116,10 +126,10 @@ export class Watch {
     })
   }
 
-  /** From now on the load goes that way, or there is none. */
-  mark (mode: Sample['mode']): void {
-    this.#mode = mode
-    this.#changedAt = this.#taken
+  /** What the samples from now on are of. */
+  follow (load: LoadUnderWatch | undefined): void {
+    this.#load = load
+    this.#steadyFrom = Infinity
   }
 
   /** How many samples there have been: fewer than before only in a new process. */
@@ -165,23 +175,34 @@ export class Watch {
     let [last, sent, utilization] = [performance.now(), this.#sent(), performance.eventLoopUtilization()]
     const timer = setInterval(() => {
       const [now, sentNow, utilizationNow] = [performance.now(), this.#sent(), performance.eventLoopUtilization()]
-      this.#samples.push({
+      // Downloads come and go later on.
+      if (this.#steadyFrom === Infinity && this.#allDownload()) this.#steadyFrom = this.#taken + UNSTEADY
+      const sample: Sample = {
         number: this.#taken,
-        mode: this.#mode,
-        steady: this.#mode !== 'idle' && this.#taken >= this.#changedAt + UNSTEADY,
+        mode: this.#load?.mode ?? 'idle',
+        steady: this.#taken >= this.#steadyFrom,
         delay: Math.max(histogram.mean / 1e6 - RESOLUTION, 0) || 0,
         busy: performance.eventLoopUtilization(utilizationNow, utilization).utilization,
         rate: (sentNow - sent) / (now - last) * 1000
-      })
+      }
+      this.#samples.push(sample)
       this.#taken++
       if (this.#samples.length > KEPT) this.#samples.shift()
       histogram.reset()
       ;[last, sent, utilization] = [now, sentNow, utilizationNow]
+      this.#onSample(sample)
     }, PERIOD)
     return () => {
       clearInterval(timer)
       histogram.disable()
     }
+  }
+
+  /** Whether each client has had its handshake, and a reply that has begun. */
+  #allDownload (): boolean {
+    const load = this.#load
+    if (load === undefined) return false
+    return [...this.#connections.values()].filter(({ url, path }) => url === load.path && path !== null).length >= load.clients
   }
 
   #sent (): number {
