@@ -12,7 +12,7 @@ import { makeFile, makeFolder } from '../support/files'
 import { until } from '../support/wait'
 
 /** Milliseconds until a process runs and until its end is heard of, on a busy machine. */
-const SPAWNING = 3000
+const SPAWNING = 5000
 
 t.test('it ends in its time, and removes its own file, of 100 MB', async t => {
   const cwd = makeFolder(t)

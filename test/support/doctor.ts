@@ -37,16 +37,15 @@ export function runDoctor (args: readonly string[], { root = ROOT, env: more = {
   })
 }
 
-/** Seconds: enough on most machines, on a busy one, and at last on an emulated processor that is busy. */
-const FIRST_TIMES = [10, 40]
-const LAST_TIME = 160
+/** Seconds: enough where the processor is a real one. */
+const LEAST = 10
 
-/** Runs the doctor's comparison, once more with more time where it says that this was too short. */
+/** What the comparison needs, three servers' start included, in times of what the doctor takes to say its version. */
+const FACTOR = 50
+
+/** Runs the doctor's comparison, for as long as a machine of this speed needs. */
 export async function runBench (args: readonly string[], options: DoctorOptions = {}): Promise<DoctorRun> {
-  const runFor = (seconds: number) => runDoctor(['bench', ...args, '--seconds', String(seconds)], options)
-  for (const seconds of FIRST_TIMES) {
-    const run = await runFor(seconds)
-    if (!/give it more by --seconds\n$/.test(run.stderr)) return run
-  }
-  return runFor(LAST_TIME)
+  const { milliseconds } = await runDoctor(['--version'], options)
+  const seconds = Math.max(LEAST, Math.ceil(milliseconds / 1000 * FACTOR))
+  return runDoctor(['bench', ...args, '--seconds', String(seconds)], options)
 }

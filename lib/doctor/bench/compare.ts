@@ -19,7 +19,7 @@ const TURNS = 2
 const LEAST_TURN = 100
 
 /** Of the time that is left: to read the file once, and for each contender to compare what it sends. */
-const [READING, VERIFYING] = [0.15, 0.05]
+const [READING, VERIFYING] = [0.15, 0.1]
 
 export interface Measured extends Pick<Comparison, 'protocol' | 'cipher'> {
   readonly figures: ReadonlyMap<ContenderName, Figures>

@@ -12,7 +12,7 @@ let app: FastifyInstance | undefined
 
 async function start ({ name, certificate, file }: Settings): Promise<Answer> {
   // Here, so that its absence is an answer.
-  const { default: fastify } = await import('fastify')
+  const { fastify } = require('fastify') as typeof import('fastify')
   app = fastify({ https: certificate }) as unknown as FastifyInstance
   if (name !== 'default') await app.register(require('../../index') as typeof fastifyKtls, { backends: [name] })
   app.get('/', (_request, reply) => reply.type('application/octet-stream').send(createReadStream(file)))
