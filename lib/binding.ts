@@ -104,13 +104,14 @@ export interface Binding {
   promotePlain (fd: number, onEvent: TransmitListener): Promotion | Refusal
   /** A new descriptor with close-on-exec, or a negative errno. */
   duplicate (fd: number): number
-  /** Closes what `duplicate` gave, in libuv's pool. In a worker `fs` would warn of a descriptor that it has not opened. */
+  /** Closes a file in a thread that may wait for that. In a worker `fs` would warn of a descriptor that it has not opened. */
   close (fd: number): void
   /**
-   * Reads a file's byte in libuv's pool, by a descriptor of its own, as `fd` may be closed meanwhile, and tells
-   * whether it could. False: no descriptor is left, and `done` is not called.
+   * Fills `bytes` from a file in libuv's pool, by a descriptor of its own, as `fd` may be closed meanwhile, and tells
+   * whether it could; not where the file has another size than `size`, -1 being any. False: no descriptor is left, and
+   * `done` is not called.
    */
-  tryToRead (fd: number, offset: number, done: (readable: boolean) => void): boolean
+  read (fd: number, offset: number, bytes: Uint8Array, size: number, done: (whole: boolean) => void): boolean
   /** Bytes of a regular file with blocks on a disk; -1: it is something else, or cannot be known without waiting. */
   sizeOf (fd: number): number
   /**

@@ -132,20 +132,9 @@ class FileReply {
 
   #awaitOpen (): void {
     if (this.#isOver()) return this.#leave()
-    if (fileDescriptorOf(this.#stream) !== null) this.#learnSize()
+    if (fileDescriptorOf(this.#stream) !== null) this.#examine()
     // After the listeners of 'ready', which may want the stream for themselves.
-    else this.#stream.once('open', () => process.nextTick(() => this.#learnSize()))
-  }
-
-  /**
-   * sizeOf() does not ask a file server again, so it is believed where it agrees
-   * with a Content-Length, which comes from such a question. Where there is none,
-   * that question is asked here.
-   */
-  #learnSize (): void {
-    if (this.#isOver()) return this.#leave()
-    if (this.#response.hasHeader('content-length')) return this.#examine()
-    fs.fstat(fileDescriptorOf(this.#stream)!, () => this.#examine())
+    else this.#stream.once('open', () => process.nextTick(() => this.#examine()))
   }
 
   /** `made` says that the head has just been made, by us. */
@@ -171,40 +160,64 @@ class FileReply {
     return refuseLength(length, this.#response.getHeader('content-length'))
   }
 
-  /** What counts is the size of the open file, not one from an earlier look by name. */
-  #examine (): void {
+  /**
+   * What counts is the size of the open file, not one from an earlier look by name.
+   * sizeOf() does not ask a file server again, so it is believed where it agrees
+   * with a Content-Length, which comes from such a question. Where there is none,
+   * that question is asked here, of a small file together with its bytes.
+   */
+  #examine (asked = this.#response.hasHeader('content-length')): void {
     if (this.#isOver()) return this.#leave()
     const fd = fileDescriptorOf(this.#stream)!
-    // Files of /proc and /sys have no blocks, and a size that says nothing.
     const size = this.#context.binding.sizeOf(fd)
-    if (size < 0) return this.#fallBack('not-a-regular-file')
     const { start, end } = requestedRange(this.#stream)
     const range = rangeWithin(size, start, end)
+    const isSmall = range.length > 0 && range.length < this.#context.minSize
+    if (!asked && !isSmall) {
+      fs.fstat(fd, () => this.#examine(true))
+      return
+    }
+    // Files of /proc and /sys have no blocks, and a size that says nothing.
+    if (size < 0) return this.#fallBack('not-a-regular-file')
     const refusal = this.#refuseLength(range)
     if (refusal !== undefined) return this.#fallBack(refusal)
     if (range.length === 0) return this.#fallBack('too-small')
-    if (range.length < this.#context.minSize) return this.#sendSmall(fd, size, range)
+    if (isSmall) return this.#readSmall(fd, size, range, asked)
     if (this.#context.binding.isCached(fd, range.offset)) return this.#promote(range)
     this.#tryToRead(fd, range)
   }
 
-  /** Head and body in one write: for so few bytes the stream costs more than they do. */
-  #sendSmall (fd: number, size: number, { offset, length }: ByteRange): void {
-    if (length > MAX_AT_ONCE) return this.#fallBack('too-small')
-    const late = this.#refuseLate()
-    if (late !== undefined) return this.#fallBack(late)
-    if (!endsAsNodeDoes(this.#response)) return this.#fallBack('too-small')
-    const body = Buffer.allocUnsafe(length)
-    if (!this.#context.binding.readCached(fd, offset, body)) return this.#fallBack('too-small')
-    this.#context.decided('too-small')
-    if (!this.#makeHead(length)) return
-    this.#stream.bytesRead = length
-    this.#endStream(() => { this.#response.end(body) })
+  /**
+   * A thread reads what the page cache has not, or where nobody can tell: overlayfs, as
+   * containers have it, and Linux before 6.5.
+   */
+  #readSmall (fd: number, size: number, range: ByteRange, asked: boolean): void {
+    if (range.length > MAX_AT_ONCE) return this.#fallBack('too-small')
+    const { binding } = this.#context
+    const body = Buffer.allocUnsafe(range.length)
     // What the page cache answers for has no close(2) that waits, as FUSE has; but the
     // last one frees the blocks of a file that was deleted.
-    if (size > MAX_AT_ONCE) return
-    const taken = this.#takeDescriptor()
-    if (taken !== undefined) fs.closeSync(taken)
+    if (asked && binding.readCached(fd, range.offset, body)) return this.#sendSmall(range, body, size > MAX_AT_ONCE ? binding.close : fs.closeSync)
+    const reading = binding.read(fd, range.offset, body, size, whole => {
+      if (this.#isOver()) this.#leave()
+      else if (whole) this.#sendSmall(range, body, binding.close)
+      // It has changed, or the disk is bad: the stream tells.
+      else this.#fallBack('too-small')
+    })
+    if (!reading) this.#fallBack('too-small')
+  }
+
+  /** Head and body in one write: for so few bytes the stream costs more than they do. */
+  #sendSmall (range: ByteRange, body: Buffer, close: (fd: number) => void): void {
+    const refusal = this.#refuseLate() ?? this.#refuseLength(range)
+    if (refusal !== undefined) return this.#fallBack(refusal)
+    if (!endsAsNodeDoes(this.#response)) return this.#fallBack('too-small')
+    this.#context.decided('too-small')
+    if (!this.#makeHead(range.length)) return
+    this.#stream.bytesRead = range.length
+    this.#endStream(() => { this.#response.end(body) })
+    const fd = this.#takeDescriptor()
+    if (fd !== undefined) close(fd)
   }
 
   /**
@@ -212,7 +225,7 @@ class FileReply {
    * cut the connection, for the head is sent with the first bytes.
    */
   #tryToRead (fd: number, range: ByteRange): void {
-    const reading = this.#context.binding.tryToRead(fd, range.offset, readable => {
+    const reading = this.#context.binding.read(fd, range.offset, Buffer.allocUnsafe(1), -1, readable => {
       if (this.#isOver()) this.#leave()
       else if (readable) this.#promote(range)
       else this.#fallBack('file-unreadable')

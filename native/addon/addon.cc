@@ -10,6 +10,7 @@
 #include "kernel/file_identity.h"
 #include "kernel/page_cache.h"
 #include "kernel/probe.h"
+#include "transmit/blocking_pool.h"
 #include "transmit/sender.h"
 
 namespace fastify_ktls {
@@ -58,54 +59,51 @@ Napi::Value Duplicate(const Napi::CallbackInfo& info) {
   return Napi::Number::New(info.Env(), fd >= 0 ? fd : -errno);
 }
 
-// Work for libuv's pool that uses up a descriptor.
-class DescriptorWork : public Napi::AsyncWorker {
+// A read in libuv's pool, by a descriptor of its own.
+class WholeRead : public Napi::AsyncWorker {
  public:
-  DescriptorWork(Napi::Env env, UniqueFd file)
-      : AsyncWorker(env, "fastify-ktls"), file_(std::move(file)) {}
-
- protected:
-  void Execute() override { file_.Reset(); }
-
-  UniqueFd file_;
-};
-
-class FirstRead : public DescriptorWork {
- public:
-  FirstRead(const Napi::Function& done, UniqueFd file, int64_t offset)
-      : DescriptorWork(done.Env(), std::move(file)), offset_(offset) {
-    Callback() = Napi::Persistent(done);
-  }
+  WholeRead(const Napi::Function& done, UniqueFd file, int64_t offset, Napi::Uint8Array bytes,
+            int64_t size)
+      : AsyncWorker(done, "fastify-ktls"),
+        file_(std::move(file)),
+        offset_(offset),
+        bytes_(bytes.Data()),
+        length_(bytes.ByteLength()),
+        size_(size),
+        kept_(Napi::Persistent(bytes)) {}
 
  private:
   void Execute() override {
-    uint8_t byte;
-    const iovec part = {&byte, 1};
-    readable_ = sys.preadv2(file_.get(), &part, 1, offset_, 0) == 1;
-    DescriptorWork::Execute();
+    whole_ = ReadWhole(file_.get(), offset_, bytes_, length_, size_);
+    file_.Reset();
   }
-  void OnOK() override { Callback().Call({Napi::Boolean::New(Env(), readable_)}); }
+  void OnOK() override { Callback().Call({Napi::Boolean::New(Env(), whole_)}); }
 
+  UniqueFd file_;
   const int64_t offset_;
-  bool readable_ = false;
+  uint8_t* const bytes_;
+  const uint64_t length_;
+  const int64_t size_;
+  const Napi::Reference<Napi::Uint8Array> kept_;
+  bool whole_ = false;
 };
 
-// close(fd)
-void CloseDescriptor(const Napi::CallbackInfo& info) {
-  UniqueFd file(info[0].As<Napi::Number>().Int32Value());
-  (new DescriptorWork(info.Env(), std::move(file)))->Queue();
-  // It deletes itself when it is done. NOLINTNEXTLINE(clang-analyzer-cplusplus.NewDeleteLeaks)
-}
-
-// tryToRead(fd, offset, done): false when there is no descriptor for it.
-Napi::Value TryToRead(const Napi::CallbackInfo& info) {
+// read(fd, offset, bytes, size, done): false when there is no descriptor for it.
+Napi::Value Read(const Napi::CallbackInfo& info) {
   UniqueFd file(sys.duplicate(info[0].As<Napi::Number>().Int32Value()));
   const bool begun = static_cast<bool>(file);
   if (begun)
-    (new FirstRead(info[2].As<Napi::Function>(), std::move(file),
-                   info[1].As<Napi::Number>().Int64Value()))
+    (new WholeRead(info[4].As<Napi::Function>(), std::move(file),
+                   info[1].As<Napi::Number>().Int64Value(), info[2].As<Napi::Uint8Array>(),
+                   info[3].As<Napi::Number>().Int64Value()))
         ->Queue();
+  // It deletes itself when it is done. NOLINTNEXTLINE(clang-analyzer-cplusplus.NewDeleteLeaks)
   return Napi::Boolean::New(info.Env(), begun);
+}
+
+// close(fd)
+void CloseDescriptor(const Napi::CallbackInfo& info) {
+  BlockingPool::Instance().Close(UniqueFd(info[0].As<Napi::Number>().Int32Value()));
 }
 
 // sizeOf(fd): of a regular file with blocks on a disk in bytes, else -1.
@@ -234,7 +232,7 @@ Napi::Object Init(Napi::Env env, Napi::Object exports) {
   exports.Set("promotePlain", Napi::Function::New(env, PromotePlainConnection, "promotePlain"));
   exports.Set("duplicate", Napi::Function::New(env, Duplicate, "duplicate"));
   exports.Set("close", Napi::Function::New(env, CloseDescriptor, "close"));
-  exports.Set("tryToRead", Napi::Function::New(env, TryToRead, "tryToRead"));
+  exports.Set("read", Napi::Function::New(env, Read, "read"));
   exports.Set("sizeOf", Napi::Function::New(env, SizeOf, "sizeOf"));
   exports.Set("identify", Napi::Function::New(env, Identify, "identify"));
   exports.Set("areUnchanged", Napi::Function::New(env, AreUnchangedSince, "areUnchanged"));

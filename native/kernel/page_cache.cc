@@ -1,5 +1,6 @@
 #include "kernel/page_cache.h"
 
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -44,6 +45,13 @@ bool IsCached(int file, int64_t offset, uint64_t length) {
 
 bool ReadCached(int file, int64_t offset, void* bytes, uint64_t length) {
   return HasPages(file, offset, length) && ReadNow(file, offset, bytes, length);
+}
+
+bool ReadWhole(int file, int64_t offset, void* bytes, uint64_t length, int64_t size) {
+  struct stat found = {};
+  if (size >= 0 && (fstat(file, &found) != 0 || found.st_size != size)) return false;
+  const iovec part = {bytes, length};
+  return sys.preadv2(file, &part, 1, offset, 0) == static_cast<ssize_t>(length);
 }
 
 }  // namespace fastify_ktls

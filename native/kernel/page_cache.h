@@ -8,7 +8,7 @@
 
 namespace fastify_ktls {
 
-// Both ask about one byte at least, and say no where the kernel or the file system
+// All but the last ask about one byte at least, and say no where the kernel or the file system
 // cannot tell: before Linux 6.5, on overlayfs and FUSE, and for the files of others,
 // unless the process could write to them.
 
@@ -22,6 +22,10 @@ ssize_t ReadWithoutWaiting(int file, const iovec* parts, int count, int64_t offs
 
 // Reads all the bytes if that needs no work for the disk.
 bool ReadCached(int file, int64_t offset, void* bytes, uint64_t length);
+
+// Reads all the bytes, however long that takes. False where it cannot, or where the file
+// has not `size` bytes, of which a file server is asked anew; -1: however many it has.
+bool ReadWhole(int file, int64_t offset, void* bytes, uint64_t length, int64_t size);
 
 }  // namespace fastify_ktls
 

@@ -12,3 +12,12 @@ export function isKnownCached (path: string): boolean {
   closeSync(fd)
   return cached
 }
+
+/** Has the plugin take every file system for one that cannot say what is cached, to the test's end. */
+export function forgetPageCache (t: Pick<Tap.Test, 'teardown'>): void {
+  const loaded = loadBinding()
+  if (!('binding' in loaded)) return
+  const { isCached, readCached } = loaded.binding
+  Object.assign(loaded.binding, { isCached: () => false, readCached: () => false })
+  t.teardown(() => { Object.assign(loaded.binding, { isCached, readCached }) })
+}
