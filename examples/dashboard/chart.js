@@ -10,7 +10,8 @@ const SHOWN_WHERE_NARROW = 120
 const NARROW = 520
 /** Of a chart, in pixels, so that its letters are as large as they say; above its lines are the labels of the modes. */
 const [TOP, LEFT, BOTTOM] = [20, 36, 22]
-const LETTER = 7.5
+/** As wide as one of a label is at most. */
+const LETTER = 9
 
 const shape = (name, attributes, text = '') => {
   const made = document.createElementNS('http://www.w3.org/2000/svg', name)
