@@ -5,7 +5,6 @@
 import { existsSync, readFileSync } from 'node:fs'
 import type { Browser, Page } from 'playwright-core'
 import t from 'tap'
-import { until } from '../support/wait'
 import { StartChild } from './child'
 import { launchChromium } from './chromium'
 
@@ -131,20 +130,6 @@ t.test('a page that outlives the server begins anew', async t => {
   }, { times: 1 })
   await t.resolves(anew)
   await t.resolves(state(/^\?after=\d/))
-})
-
-t.test('a load that nobody watches any more ends', async t => {
-  const page = await open(t, '/dashboard')
-  const cut = () => child.lines.filter(line => /^GET \/(files|default)\/100MB\.bin .* cut off /.test(line)).length
-  const { request } = page.context()
-  // One way, so that no turn cuts downloads off.
-  await page.locator('fieldset label').last().click()
-  await page.getByRole('button', { name: 'Load' }).click()
-  await page.locator('[data-url="/files/100MB.bin"]').nth(7).waitFor()
-  const before = cut()
-  await page.close()
-  await until(() => cut() >= before + 8)
-  t.match(await (await request.get('/dashboard/state')).json(), { choice: 'turns', load: false, begun: false })
 })
 
 t.test('it ends, and no page had an error that it did not catch', async t => {
