@@ -163,8 +163,8 @@ t.test('each program says what it shows and takes, and in one line what is wrong
   }
 })
 
-t.test('all programs of the README are among them', t => {
-  const named = [...readFileSync(join(ROOT, 'README.md'), 'utf8').matchAll(/`node dist\/examples\/(\S+)\.js`/g)].map(([, name]) => name!)
+t.test('all programs of docs/examples.md are among them', t => {
+  const named = [...readFileSync(join(ROOT, 'docs/examples.md'), 'utf8').matchAll(/`node dist\/examples\/(\S+)\.js`/g)].map(([, name]) => name!)
   t.strictSame([...named, 'start/start'].sort(), Object.keys(PROGRAMS).sort())
   t.end()
 })
