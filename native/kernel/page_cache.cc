@@ -1,6 +1,8 @@
 #include "kernel/page_cache.h"
 
+#include <fcntl.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -18,6 +20,13 @@ const int64_t kPage = sysconf(_SC_PAGESIZE);
 bool HasPages(int file, int64_t offset, uint64_t length) {
   const int64_t last = offset + static_cast<int64_t>(length) - 1;
   return sys.cached(file, offset, length) >= last / kPage - offset / kPage + 1;
+}
+
+// What stat(2) would tell, by a call that older libraries have (see syscalls.cc).
+int64_t SizeNow(int file) {
+  struct statx found = {};
+  if (syscall(SYS_statx, file, "", AT_EMPTY_PATH, STATX_SIZE, &found) != 0) return -1;
+  return static_cast<int64_t>(found.stx_size);
 }
 
 bool ReadNow(int file, int64_t offset, void* bytes, uint64_t length) {
@@ -48,8 +57,7 @@ bool ReadCached(int file, int64_t offset, void* bytes, uint64_t length) {
 }
 
 bool ReadWhole(int file, int64_t offset, void* bytes, uint64_t length, int64_t size) {
-  struct stat found = {};
-  if (size >= 0 && (fstat(file, &found) != 0 || found.st_size != size)) return false;
+  if (size >= 0 && SizeNow(file) != size) return false;
   const iovec part = {bytes, length};
   return sys.preadv2(file, &part, 1, offset, 0) == static_cast<ssize_t>(length);
 }
