@@ -92,8 +92,6 @@ export interface Closings {
 }
 
 export interface Binding {
-  /** A body of more bytes is sent by a sender, from where it lies: by `Transmitter.send` it is one part (native/transmit/transmit_queue.h). */
-  readonly inlineBytes: number
   probe (): Probe
   /** Has OpenSSL tell of each SSL that this thread makes; false when it has no room for that. */
   startCapture (): boolean

@@ -188,7 +188,7 @@ export class Transmit {
 
   send (chunks: readonly Chunk[], callback: Callback): void {
     refreshIdleTimer(this.#socket)
-    const parts = joinData(chunks, this.#binding.inlineBytes)
+    const parts = joinData(chunks)
     if (parts.length === 0) return callback(null)
     for (const part of parts) {
       this.#submitted += part.length
@@ -310,8 +310,8 @@ const TAKEN_OVER: PropertyDescriptorMap = {
   bytesWritten: { configurable: true, get (this: TakenOver) { return this[kTransmit].bytesWritten } }
 }
 
-/** File ranges and what is larger than `most` as they are, and each run of smaller data between them as one buffer. */
-function joinData (chunks: readonly Chunk[], most: number): Array<Uint8Array | FileRange> {
+/** File ranges as they are, and each run of data between them as one buffer. */
+function joinData (chunks: readonly Chunk[]): Array<Uint8Array | FileRange> {
   const parts: Array<Uint8Array | FileRange> = []
   let run: Uint8Array[] = []
   const endRun = () => {
@@ -321,14 +321,7 @@ function joinData (chunks: readonly Chunk[], most: number): Array<Uint8Array | F
   for (const { chunk, encoding } of chunks) {
     const range = typeof chunk === 'string' ? undefined : ranges.get(chunk)
     if (range === undefined) {
-      if (chunk.length === 0) continue
-      const bytes = typeof chunk === 'string' ? Buffer.from(chunk, encoding) : chunk
-      if (bytes.length > most) {
-        endRun()
-        parts.push(bytes)
-      } else {
-        run.push(bytes)
-      }
+      if (chunk.length > 0) run.push(typeof chunk === 'string' ? Buffer.from(chunk, encoding) : chunk)
     } else {
       endRun()
       // From here on the native part owns the descriptor.

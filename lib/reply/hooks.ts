@@ -10,7 +10,6 @@ import { offerFile } from './file-reply'
 import { onFinish } from './finish'
 import { Promoter } from '../connection/promotion'
 import { hasNoBody, pipesAsNodeDoes } from './routing'
-import { isLargeData } from './large-data'
 import { isSmallBody, setMinSize } from './small-body'
 import type { Counters } from '../observe/stats'
 import { BY_NODE } from '../way'
@@ -90,17 +89,6 @@ export function offloadHooks (fastify: FastifyInstance, { binding, support, back
     })
   }
 
-  /** Has a connection promoted for large data, if it can be, before that is written: then a sender seals it. */
-  const prepare = (request: FastifyRequest, reply: FastifyReply, payload: unknown, send: () => void) => {
-    // Null while others have their turn on the connection.
-    const { socket } = reply.raw
-    const isForBackend = socket instanceof TLSSocket && tlsRefusal === undefined && isLargeData(payload, binding.inlineBytes) &&
-      refuseRequest(request) === undefined && !hasNoBody(request.method, reply.statusCode) && !isOptedOut(request)
-    const connection = isForBackend ? connections.of(socket) : undefined
-    if (connection === undefined) send()
-    else promoter.promote(connection, socket!, send)
-  }
-
   return {
     onRequest: (request, reply, next) => {
       onFinish(request, reply, finished)
@@ -110,10 +98,8 @@ export function offloadHooks (fastify: FastifyInstance, { binding, support, back
       else connection.pipeline.admit(reply.raw, next)
     },
     onSend: (request, reply, payload, next) => {
-      prepare(request, reply, payload, () => {
-        route(request, reply, payload)
-        next()
-      })
+      route(request, reply, payload)
+      next()
     }
   }
 }

@@ -192,11 +192,14 @@ Napi::Value Closings(const Napi::CallbackInfo& info) {
 }
 #endif
 
+// How long the end of the process waits for bytes that were reported as written.
+constexpr std::chrono::milliseconds kExitWait{1000};
+
 // The loop lives on while queues drain; process.exit() does not ask it.
 void CloseAllAtExit(Napi::Env env) {
   const auto process = env.Global().Get("process").As<Napi::Object>();
   const auto close_all = [](const Napi::CallbackInfo& info) {
-    GetEnvironment(info.Env())->CloseAll(info.Env());
+    GetEnvironment(info.Env())->CloseAll(info.Env(), kExitWait);
   };
   process.Get("once").As<Napi::Function>().Call(
       process, {Napi::String::New(env, "exit"), Napi::Function::New(env, close_all)});
@@ -222,7 +225,6 @@ Napi::Object Init(Napi::Env env, Napi::Object exports) {
       environment->get());
   CloseAllAtExit(env);
 
-  exports.Set("inlineBytes", static_cast<double>(kInlineBytes));
   exports.Set("probe", Napi::Function::New(env, ProbeKernel, "probe"));
   exports.Set("startCapture", Napi::Function::New(env, StartCapturing, "startCapture"));
   exports.Set("claim", Napi::Function::New(env, ClaimSessions, "claim"));

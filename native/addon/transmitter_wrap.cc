@@ -66,12 +66,8 @@ class TransmitterWrap : public Napi::ObjectWrap<TransmitterWrap> {
       const Napi::Value part = parts.Get(i);
       if (part.IsTypedArray()) {
         const auto bytes = part.As<Napi::Uint8Array>();
-        const uint64_t length = bytes.ByteLength();
-        std::shared_ptr<const void> pinned;
-        if (length > kInlineBytes)
-          pinned = parts_.environment->Pin(info.Env(), bytes.ArrayBuffer());
-        items.push_back(TransmitItem::Body(
-            std::make_unique<DataBody>(bytes.Data(), length, std::move(pinned))));
+        items.push_back(
+            TransmitItem::Body(std::make_unique<DataBody>(bytes.Data(), bytes.ByteLength())));
       } else {
         const auto range = part.As<Napi::Object>();
         UniqueFd file(range.Get("fd").As<Napi::Number>().Int32Value());

@@ -173,8 +173,6 @@ void TransmitQueue::HandToExecutor() {
 TransmitQueue::Next TransmitQueue::TakeNext() {
   std::lock_guard<std::mutex> lock(mutex_);
   ending_ = aborted_;
-  // What it reads may soon be gone.
-  if (ending_ && !records_->NeedsData()) current_.reset();
   if (cut_) {
     end_ = End::kShutDown;
     control_.reset();
@@ -309,8 +307,8 @@ TransmitQueue::Wait TransmitQueue::SendBody(uint64_t* budget) {
   while (body.remaining() > 0) {
     if (*budget == 0) return Wait::kTurn;
     uint64_t length = std::min(body.remaining(), *budget);
-    if (inline_outcome_ != nullptr && length > kInlineBytes) return Wait::kTurn;
     if (!patient_ && !body.IsInMemory()) {
+      if (inline_outcome_ != nullptr && length > kInlineFileBytes) return Wait::kTurn;
       length = body.AtHand(length);
       if (length == 0) return records_->socket().IsWritable() ? Wait::kDisk : Wait::kSocket;
     }

@@ -28,10 +28,9 @@ namespace fastify_ktls {
 // costs a file of 10 MB 2% more instructions (npm run bench).
 constexpr uint64_t kTurnBytes = 2048 * 1024;
 
-// A body of so many bytes, or fewer, is sent by the event loop's thread, from memory or from
-// the page cache: to hand 100 KB over costs it more than to seal and send them
-// (bench/README.md).
-constexpr uint64_t kInlineBytes = 128 * 1024;
+// A file's bytes, or fewer, that the event loop's thread sends from the page cache: to
+// hand 100 KB over costs it more than to seal and send them (bench/README.md).
+constexpr uint64_t kInlineFileBytes = 128 * 1024;
 
 // How an operation ended: 0, or a negative errno and the call that gave it.
 // -ENODATA from sendfile says that the file is shorter than promised.
