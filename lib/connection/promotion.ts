@@ -6,7 +6,7 @@ import type { Backend, FallbackReason, Support } from '../../types/index'
 import type { Binding, Choice, Failure, Promotion, Refusal, Session, TransmitListener, Transmitter } from '../binding'
 import { publishPromoted, publishRekeyed } from '../observe/channels'
 import type { Connection } from './connections'
-import { descriptorOf, hasWrittenAll } from './internals'
+import { descriptorOf, hasWrittenAll, later } from './internals'
 import { Warnings, debugs } from '../observe/log'
 import type { Counters } from '../observe/stats'
 import { cipherOf } from '../machine/support'
@@ -48,7 +48,7 @@ export class Promoter implements TransmitOwner {
     if (connection.refusal !== undefined) return done(connection.refusal)
     const refusal = socket instanceof TLSSocket ? this.#promoteTls(connection, socket) : this.#promotePlain(connection, socket)
     if (refusal === 'not-ready' && turn < MAX_TURNS) {
-      setImmediate(() => this.promote(connection, socket, done, turn + 1))
+      later(() => this.promote(connection, socket, done, turn + 1))
     } else {
       done(refusal)
     }

@@ -63,6 +63,11 @@ function pipe<T extends NodeJS.WritableStream> (this: fs.ReadStream, destination
   return destination
 }
 
+/** In libuv's pool, which does not wait for the files of hung disks that are being sent. */
+function closeInPool (fd: number): void {
+  fs.close(fd, () => {})
+}
+
 function readNothing (this: fs.ReadStream): void {
   this.push(null)
 }
@@ -197,10 +202,10 @@ class FileReply {
     const body = Buffer.allocUnsafe(range.length)
     // What the page cache answers for has no close(2) that waits, as FUSE has; but the
     // last one frees the blocks of a file that was deleted.
-    if (asked && binding.readCached(fd, range.offset, body)) return this.#sendSmall(range, body, size > MAX_AT_ONCE ? binding.close : fs.closeSync)
+    if (asked && binding.readCached(fd, range.offset, body)) return this.#sendSmall(range, body, size > MAX_AT_ONCE ? closeInPool : fs.closeSync)
     const reading = binding.read(fd, range.offset, body, size, whole => {
       if (this.#isOver()) this.#leave()
-      else if (whole) this.#sendSmall(range, body, binding.close)
+      else if (whole) this.#sendSmall(range, body, closeInPool)
       // It has changed, or the disk is bad: the stream tells.
       else this.#fallBack('too-small')
     })
