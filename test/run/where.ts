@@ -15,7 +15,7 @@ export type Place =
   | 'plain'
   /** The threads on a machine that has kernel TLS too. */
   | 'threads-beside-kernel'
-  /** `npm run test:host`, which is to take less than four minutes. */
+  /** `npm run test:host`, which is to take less than ten minutes. */
   | 'test:host'
 
 interface Row {
