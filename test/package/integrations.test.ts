@@ -13,20 +13,21 @@ import { request } from '../support/request'
 import type { Response } from '../support/request'
 import { run, runDownload } from '../vm/run'
 import { packWhatIsBuilt, temporaryFolder } from './pack'
-import { blockWith, blocksOf, commandsOf } from './readme'
+import { blockWith, blocksOf, commandsOf, textOf } from './readme'
 import type { Stats } from 'fastify-ktls'
 
 const BLOCKS = blocksOf('docs/integrations.md')
 
-/** What the page says that it was tried with. Where nothing is said here, the newest. */
-const VERSIONS: Readonly<Record<string, string>> = {
-  '@nestjs/core': '12',
-  '@nestjs/common': '12',
-  '@nestjs/platform-fastify': '12',
-  'fastify-cli': '8',
-  '@fastify/autoload': '6',
-  wattpm: '2.75',
-  '@platformatic/node': '2.75'
+const AGES = ['oldest', 'newest'] as const
+type Age = typeof AGES[number]
+
+/** What the page says that it was tried with. Of the newest it names the minor version, and there may be a newer one. */
+const VERSIONS = new Map([...textOf('docs/integrations.md').matchAll(/^\|.*?\| (`.+`) \| (\S+) \| (\S+) \|$/gm)].flatMap(([, names, oldest, newest]) =>
+  [...names!.matchAll(/`(.+?)`/g)].map(([, name]) => [name!, { oldest: oldest!, newest: `^${newest!}` }] as const)))
+
+function versioned (name: string, age: Age): string {
+  const versions = VERSIONS.get(name)
+  return versions === undefined ? name : `${name}@${versions[age]}`
 }
 
 /** How long a program may take until it serves. Milliseconds. */
@@ -43,7 +44,7 @@ interface Project {
 }
 
 /** A section's project, with its files and packages, and with the file and the certificate of the quick start. */
-async function makeProject (t: Tap.Test, heading: string, packages: readonly string[] = []): Promise<Project> {
+async function makeProject (t: Tap.Test, heading: string, age: Age, packages: readonly string[]): Promise<Project> {
   const folder = temporaryFolder(t)
   const blocks = BLOCKS.filter(block => block.heading === heading)
   writeFileSync(join(folder, 'package.json'), JSON.stringify({ name: 'main', private: true, main: 'index.js' }))
@@ -59,9 +60,11 @@ async function makeProject (t: Tap.Test, heading: string, packages: readonly str
   mkdirSync(join(folder, 'files'))
   const file = makeFile(join(folder, 'files'), 3_000_000, 'large.bin')
   const commands = commandsOf(blocks)
-  const named = commands.flatMap(command => /^npm install (.+)$/.exec(command)?.[1]!.split(' ') ?? [])
-  const wanted = [...named.filter(name => name !== 'fastify-ktls').map(name => name in VERSIONS ? `${name}@${VERSIONS[name]!}` : name), ...packages]
-  await runDownload('npm', ['install', '--ignore-scripts', '--prefer-offline', '--no-audit', '--no-fund', tarball, ...wanted], { cwd: folder })
+  const [first = ['fastify-ktls'], ...later] = commands.flatMap(command => /^npm install (.+)$/.exec(command)?.slice(1) ?? []).map(names => names.split(' '))
+  for (const names of [[...first, ...packages], ...later]) {
+    const wanted = names.map(name => name === 'fastify-ktls' ? tarball : versioned(name.replace(/@\d+$/, ''), age))
+    await runDownload('npm', ['install', '--ignore-scripts', '--prefer-offline', '--no-audit', '--no-fund', ...wanted], { cwd: folder })
+  }
   // In place of the prebuilt ones, which take minutes: package/install has those.
   const addon = join(folder, `node_modules/fastify-ktls/native/prebuilds/linux-${process.arch}.node`)
   mkdirSync(dirname(addon), { recursive: true })
@@ -76,7 +79,7 @@ function inFolder ({ folder }: Project, command: string): Promise<string> {
 
 /** Compiled as a project with decorators would be. */
 function compile (project: Project, file: string): Promise<string> {
-  return inFolder(project, `${join(ROOT, 'node_modules/.bin/tsc')} --module nodenext --target es2022 --strict --skipLibCheck --experimentalDecorators --emitDecoratorMetadata --types node --typeRoots ${join(ROOT, 'node_modules/@types')} ${file}`)
+  return inFolder(project, `npx tsc --module nodenext --target es2022 --strict --skipLibCheck --experimentalDecorators --emitDecoratorMetadata --types node --typeRoots ${join(ROOT, 'node_modules/@types')} ${file}`)
 }
 
 interface Served {
@@ -116,8 +119,12 @@ async function check (t: Tap.Test, { file }: Project, { child, ask, stats }: Ser
   await child.end()
 }
 
-t.test('TypeScript', async t => {
-  const project = await makeProject(t, 'TypeScript', ['fastify', '@fastify/static'])
+/** A test of a section with the oldest versions, and with the newest. */
+function integration (heading: string, packages: readonly string[], use: (t: Tap.Test, project: Project) => Promise<void>): void {
+  for (const age of AGES) t.test(`${heading}, the ${age}`, async t => use(t, await makeProject(t, heading, age, packages)))
+}
+
+integration('TypeScript', ['typescript', 'fastify', '@fastify/static'], async (t, project) => {
   await compile(project, 'server.ts')
   const served = await serve(t, project, 'node server.js', ['server.js'])
   t.equal((await served.ask('by-node')).sha256, project.file.sha256)
@@ -126,16 +133,14 @@ t.test('TypeScript', async t => {
   t.match(served.child.lines[0], /^(kernel|threads) encrypts, TLSv1\.3$/)
 })
 
-t.test('Nest', async t => {
-  const project = await makeProject(t, 'Nest')
+integration('Nest', ['typescript'], async (t, project) => {
   await compile(project, 'main.ts')
   const served = await serve(t, project, 'node main.js', ['main.js'])
   await check(t, project, served, ['large.bin', 'report'])
   t.ok(served.child.lines.some(line => /kernel TLS offload is available|file replies go by sender threads/.test(line)), 'the line at start')
 })
 
-t.test('fastify-cli and autoload', async t => {
-  const project = await makeProject(t, 'fastify-cli and autoload')
+integration('fastify-cli and autoload', [], async (t, project) => {
   const [command] = project.commands
   const served = await serve(t, project, command!, [])
   await check(t, project, served)
@@ -144,22 +149,18 @@ t.test('fastify-cli and autoload', async t => {
   await t.rejects(inFolder(project, command!), { message: /option "https" is not known/ }, 'why it is wrapped')
 })
 
-t.test('Platformatic', async t => {
-  const project = await makeProject(t, 'Platformatic')
+integration('Platformatic', [], async (t, project) => {
   await check(t, project, await serve(t, project, project.commands[0]!, ['watt.json']))
 })
 
-t.test('Jest and Vitest', async t => {
-  const project = await makeProject(t, 'Jest and Vitest', ['fastify'])
-  const bin = (name: string) => join(ROOT, 'node_modules/.bin', name)
-  for (const command of [`${bin('jest')} --testTimeout 60000`, `${bin('vitest')} run --globals --testTimeout 60000`]) {
+integration('Jest and Vitest', ['fastify', 'jest', 'vitest'], async (t, project) => {
+  for (const command of ['npx jest --testTimeout 60000', 'npx vitest run --globals --testTimeout 60000']) {
     const printed = await inFolder(project, `NO_COLOR=1 CI=1 ${command} 2>&1`)
     t.match(printed, /^ *Tests:? +1 passed(, 1 total| \(1\))/m, command)
   }
 })
 
-t.test('Bundlers', async t => {
-  const project = await makeProject(t, 'Bundlers', ['fastify', '@fastify/static', 'esbuild', '@vercel/ncc'])
+integration('Bundlers', ['fastify', '@fastify/static', 'esbuild', '@vercel/ncc'], async (t, project) => {
   const [esbuild, ncc, whole, copy] = project.commands
   writeFileSync(join(project.folder, 'app.js'), blockWith('fastify.listen('))
   for (const [commands, file] of [[[esbuild!], 'dist/app.js'], [[ncc!], 'dist/index.js'], [[whole!, copy!], 'dist/app.js']] as const) {
@@ -168,8 +169,7 @@ t.test('Bundlers', async t => {
   }
 })
 
-t.test('Compression', async t => {
-  const project = await makeProject(t, 'Compression', ['fastify', '@fastify/static', '@fastify/compress'])
+integration('Compression', ['fastify', '@fastify/static', '@fastify/compress'], async (t, project) => {
   const text = JSON.stringify(Array.from({ length: 30_000 }, (_, index) => ({ index, square: index ** 2 })))
   writeFileSync(join(project.folder, 'files/page.json'), text)
   writeFileSync(join(project.folder, 'files/page.json.br'), brotliCompressSync(text))
