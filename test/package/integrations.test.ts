@@ -37,6 +37,7 @@ let tarball: string
 t.before(async () => { ({ tarball } = await packWhatIsBuilt(t)) })
 
 interface Project {
+  readonly age: Age
   readonly folder: string
   readonly file: TestFile
   /** Those of the section that do not install anything. */
@@ -69,7 +70,7 @@ async function makeProject (t: Tap.Test, heading: string, age: Age, packages: re
   const addon = join(folder, `node_modules/fastify-ktls/native/prebuilds/linux-${process.arch}.node`)
   mkdirSync(dirname(addon), { recursive: true })
   copyFileSync(join(ROOT, 'native/build/Release/fastify_ktls.node'), addon)
-  return { folder, file, commands: commands.filter(command => !command.startsWith('npm install ')) }
+  return { age, folder, file, commands: commands.filter(command => !command.startsWith('npm install ')) }
 }
 
 /** Runs it to its end, without NODE_OPTIONS, by which tap loads code of its own into children. */
@@ -109,14 +110,16 @@ async function serve (t: Tap.Test, project: Project, command: string, files: rea
 /** The file replies that some backend has sent. */
 const offloaded = ({ replies: { file } }: Stats) => file.kernel + file.threads + file.plain
 
-/** Each path has the file, and was offloaded. */
-async function check (t: Tap.Test, { file }: Project, { child, ask, stats }: Served, paths: readonly string[] = ['large.bin']): Promise<void> {
+/** Each path has the file, and was offloaded; resolves with what is kept open at the end. */
+async function check (t: Tap.Test, { file }: Project, { child, ask, stats }: Served, paths: readonly string[] = ['large.bin']): Promise<Stats['files']> {
   for (const [index, path] of paths.entries()) {
     t.equal((await ask(path)).sha256, file.sha256, path)
     t.equal(offloaded(await stats()), index + 1, path)
   }
+  const { files } = await stats()
   child.signalGroup('SIGKILL')
   await child.end()
+  return files
 }
 
 /** A test of a section with the oldest versions, and with the newest. */
@@ -138,6 +141,15 @@ integration('Nest', ['typescript'], async (t, project) => {
   const served = await serve(t, project, 'node main.js', ['main.js'])
   await check(t, project, served, ['large.bin', 'report'])
   t.ok(served.child.lines.some(line => /kernel TLS offload is available|file replies go by sender threads/.test(line)), 'the line at start')
+
+  const path = join(project.folder, 'main.ts')
+  const [imports, registration] = blockWith('fastifyKtlsStatic').split('\n\n')
+  writeFileSync(path, `${imports!}\n${readFileSync(path, 'utf8').replace(/^.*useStaticAssets.*$/m, registration!)}`)
+  await compile(project, 'main.ts')
+  const keeping = await serve(t, project, 'node main.js', ['main.js'])
+  const { hits } = await check(t, project, keeping, ['large.bin', 'large.bin', 'large.bin', 'large.bin', 'report'])
+  // Of @fastify/static 10 alone (docs/static.md).
+  t.equal(hits > 0, project.age === 'newest', 'kept open')
 })
 
 integration('fastify-cli and autoload', [], async (t, project) => {
