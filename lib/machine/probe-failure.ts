@@ -6,6 +6,8 @@ import { explainMissingModule } from './tls-module'
 import type { ModuleState } from './tls-module'
 
 const [ENOENT, ETIMEDOUT] = [-2, -110]
+/** Of a key that has been taken and cannot be read back (native/kernel/probe.cc). Positive, as the probe's errors of ciphers are. */
+const EOPNOTSUPP = 95
 
 /** What an explanation needs beside the failure. */
 export interface Surroundings {
@@ -33,4 +35,11 @@ export function explainProbeFailure ({ call, error }: Failure, { kernel, module,
     ? 'see whether a security policy (seccomp, SELinux, AppArmor) forbids it, or try a newer kernel'
     : 'see whether the container\'s seccomp profile or its runtime (gVisor has no kernel TLS) forbids it, or try a newer kernel'
   return { reason: 'kernel-refused', detail: `${failed}; ${remedy}` }
+}
+
+/** Why the kernel has none of the ciphers, by the probe's error of each. */
+export function explainNoCipher (errors: readonly number[]): string {
+  return errors.every(error => error === EOPNOTSUPP)
+    ? 'the kernel takes keys for TLS but has none when asked, as gVisor, which has no kernel TLS; run the app on a Linux kernel'
+    : 'the kernel has the module tls but takes none of its ciphers; see whether its crypto modules (gcm, aes) are there'
 }

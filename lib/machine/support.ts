@@ -3,7 +3,7 @@ import type { Backend, Cipher, Support, SupportReason } from '../../types/index'
 import { loadBinding } from '../binding'
 import type { Binding } from '../binding'
 import { detectContainer } from './container'
-import { explainProbeFailure } from './probe-failure'
+import { explainNoCipher, explainProbeFailure } from './probe-failure'
 import { detectModule } from './tls-module'
 
 /** In the order of the native probe (native/openssl/keys.h). */
@@ -43,7 +43,7 @@ function probe (): Detected {
   const versions = { 'TLSv1.2': byCipher(result.tls12), 'TLSv1.3': byCipher(result.tls13) }
   const any = Object.values(versions).some(ciphers => Object.values(ciphers).includes(true))
   if (!any) {
-    return { binding, support: unavailable('kernel-refused', 'the kernel has the module tls but takes none of its ciphers; see whether its crypto modules (gcm, aes) are there', WITHOUT_KERNEL) }
+    return { binding, support: unavailable('kernel-refused', explainNoCipher([...result.tls12, ...result.tls13]), WITHOUT_KERNEL) }
   }
   return {
     binding,

@@ -77,7 +77,7 @@ const STATES: Readonly<Record<MissingModule['module'], Pick<Explanation, 'state'
 export function explainMissingModule (missing: MissingModule): Explanation {
   const { module, kernel } = missing
   if (!isSince(kernel, 4, 13)) {
-    return { state: 'missing', cause: `kernel TLS came with Linux 4.13, and this is ${kernel} (gVisor calls itself 4.4)`, remedy: 'use a newer kernel' }
+    return { state: 'missing', cause: `kernel TLS came with Linux 4.13, and this is ${kernel}`, remedy: 'use a newer kernel' }
   }
   return { ...STATES[module], remedy: remedyOf(missing) }
 }

@@ -91,7 +91,9 @@ ProbeResult Probe() {
       const CryptoInfo info(version, kCiphers[i], any_key);
       errors[i] = -EnableTransmit(pair.fd(), info);
       // Without the record sequence (ChaCha20 on some old kernels) nobody could
-      // tell when a connection may be closed.
+      // tell when a connection may be closed. And gVisor says that it has taken each
+      // option above, as all that it does not know, and would send plaintext: only
+      // reading the key back fails (pkg/sentry/socket/netstack, SetSockOpt).
       if (errors[i] == 0 && NextSequence(pair.fd(), version, kCiphers[i]) != 0)
         errors[i] = EOPNOTSUPP;
       // TLS 1.2 never changes keys; one cipher of TLS 1.3 speaks for all.

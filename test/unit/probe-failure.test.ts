@@ -1,6 +1,6 @@
 import t from 'tap'
 import { splitDetail } from '../../lib/doctor/findings'
-import { explainProbeFailure } from '../../lib/machine/probe-failure'
+import { explainNoCipher, explainProbeFailure } from '../../lib/machine/probe-failure'
 import type { Surroundings } from '../../lib/machine/probe-failure'
 
 const ULP = 'setsockopt TCP_ULP'
@@ -16,7 +16,7 @@ t.test('the reason, why and what helps', async t => {
     ['a kernel built without', ULP, ENOENT, { module: 'not-built' }, 'kernel-module-missing', /CONFIG_TLS is not set\)$/, /^use a kernel with CONFIG_TLS/],
     ['the same in a container', ULP, ENOENT, { module: 'not-built', container: 'Docker' }, 'kernel-module-missing', /CONFIG_TLS is not set\)$/, /^use a kernel with CONFIG_TLS/],
     ['a module that was loaded meanwhile', ULP, ENOENT, { module: 'loaded' }, 'kernel-module-missing', /nothing has loaded/, /modprobe/],
-    ['a kernel without the option', ULP, ENOPROTOOPT, { kernel: '4.12.14' }, 'kernel-module-missing', /4\.13, and this is 4\.12\.14 /, /^use a newer kernel$/],
+    ['a kernel without the option', ULP, ENOPROTOOPT, { kernel: '4.12.14' }, 'kernel-module-missing', /4\.13, and this is 4\.12\.14$/, /^use a newer kernel$/],
     ['a firewall that drops', 'connect', ETIMEDOUT, {}, 'kernel-refused', /^the probe's connect failed with ETIMEDOUT: .*a firewall drops/, /firewall accept .* lo$/],
     ['a firewall that rejects', 'connect', ECONNREFUSED, {}, 'kernel-refused', /^the probe's connect failed with ECONNREFUSED$/, /firewall accept .* lo$/],
     ['a refusal', ULP, EPERM, {}, 'kernel-refused', /^the probe's setsockopt TCP_ULP failed with EPERM$/, /SELinux/],
@@ -27,4 +27,13 @@ t.test('the reason, why and what helps', async t => {
     t.match(splitDetail(explained.detail!), { cause, remedy }, what)
     t.equal(explained.detail!.split('; ').length, 2, `${what}: one cause, one remedy`)
   }
+})
+
+t.test('no cipher', async t => {
+  const [ENOENT, EOPNOTSUPP] = [2, 95]
+  for (const [what, errors, cause, remedy] of [
+    ['no crypto modules', [ENOENT, ENOENT], /takes none of its ciphers$/, /crypto modules/],
+    ['a kernel that takes all, and does nothing', [EOPNOTSUPP, EOPNOTSUPP], /gVisor/, /Linux kernel$/],
+    ['a cipher without a sequence', [ENOENT, EOPNOTSUPP], /takes none of its ciphers$/, /crypto modules/]
+  ] as const) t.match(splitDetail(explainNoCipher(errors)), { cause, remedy }, what)
 })
