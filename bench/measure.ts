@@ -12,7 +12,7 @@ import { contendersOf } from './contenders'
 import type { Contender } from './contenders'
 import type { Running } from './running'
 import { Session, sha256 } from './session'
-import { COMPRESSED, COMPRESSED_PAGE, FILES, JSON_BODY, JSON_PATH, PAGE, WARM_UP, WORKLOADS, fileName } from './workloads'
+import { COMPRESSED, COMPRESSED_PAGE, FILES, ITEM, JSON_BODY, JSON_PATH, PAGE, WARM_UP, WORKLOADS, fileName } from './workloads'
 import type { Workload } from './workloads'
 
 export interface Measurement {
@@ -54,7 +54,7 @@ interface Started {
 
 /** Writes the files and returns each path's content. */
 function writeFiles (folder: string, workloads: readonly Workload[]): Map<string, Buffer> {
-  const contents = new Map([[JSON_PATH as string, Buffer.from(JSON_BODY)]])
+  const contents = new Map<string, Buffer>([[JSON_PATH, Buffer.from(JSON_BODY)]])
   mkdirSync(join(folder, 'page'))
   mkdirSync(join(folder, COMPRESSED))
   const crowded = workloads.filter(({ siblings }) => siblings !== undefined)
@@ -68,6 +68,13 @@ function writeFiles (folder: string, workloads: readonly Workload[]): Map<string
     writeFileSync(join(folder, path), content)
     contents.set(path, content)
   }
+  mkdirSync(join(folder, 'data'))
+  for (const { path, data, size } of workloads) {
+    if (data === undefined || contents.has(path)) continue
+    const content = contentOf(data, size)
+    writeFileSync(join(folder, path), content)
+    contents.set(path, content)
+  }
   // Nobody here decompresses them.
   for (const { path, size, uncompressed } of COMPRESSED_PAGE) {
     const content = randomBytes(size)
@@ -76,6 +83,14 @@ function writeFiles (folder: string, workloads: readonly Workload[]): Map<string
     contents.set(path, content)
   }
   return contents
+}
+
+function contentOf (data: NonNullable<Workload['data']>, size: number): Buffer {
+  const bytes = randomBytes(size)
+  if (data === 'buffer') return bytes
+  const text = bytes.toString('base64')
+  if (data === 'text') return Buffer.from(text.slice(0, size))
+  return Buffer.from(JSON.stringify(Array.from({ length: Math.floor(size / (ITEM + 3)) }, (_, index) => text.slice(index * ITEM, (index + 1) * ITEM))))
 }
 
 async function warmUp ({ contender, running }: Started): Promise<void> {

@@ -11,6 +11,9 @@ import type { Workload } from './workloads'
 /** Milliseconds within which the plugin counts a reply whose last byte the client has. */
 const COUNTED_WITHIN = 5000
 
+/** Bytes of data that the plugin leaves to the event loop (docs/how-it-works.md). */
+const MAX_INLINE = 128 * 1024
+
 export const sha256 = (bytes: Buffer) => createHash('sha256').update(bytes).digest('hex')
 
 /** One contender at one workload: its connections, which stay open from round to round, and its samples. */
@@ -21,8 +24,8 @@ export class Session {
   readonly #workload: Workload
   readonly #order: Order
   #clients: Client[] = []
-  /** Replies asked for whose body the plugin is to send from the page cache, and what it had counted before. */
-  #files = 0
+  /** Replies asked for whose body the plugin is to send past the event loop, and what it had counted before. */
+  #offloaded = 0
   #countedBefore = 0
   /** Transmit keys that the kernel got while this contender was at work. */
   #promotions = 0
@@ -83,16 +86,16 @@ export class Session {
     const { name, kernelTls } = this.#contender
     const at = `${name}, ${this.#workload.name}`
     if (this.#promotions > 0 && !kernelTls) throw new Error(`${at}: the kernel encrypted`)
-    if (this.#promotions === 0 && kernelTls && this.#files > 0) throw new Error(`${at}: the kernel did not encrypt`)
+    if (this.#promotions === 0 && kernelTls && this.#offloaded > 0) throw new Error(`${at}: the kernel did not encrypt`)
     if (this.#running.offloaded === undefined) return
     const deadline = Date.now() + COUNTED_WITHIN
     let counted: number
     do {
       counted = await this.#running.offloaded() - this.#countedBefore
-      if (counted === this.#files) return
+      if (counted === this.#offloaded) return
       await setTimeout(10)
     } while (Date.now() < deadline)
-    throw new Error(`${at}: of ${this.#files} files ${counted} went by the backend ${this.#order.backend}`)
+    throw new Error(`${at}: of ${this.#offloaded} replies ${counted} went by the backend ${this.#order.backend}`)
   }
 
   #connect (): Promise<Client> {
@@ -105,7 +108,14 @@ export class Session {
     const headers = compressed ? ['Accept-Encoding: gzip'] : path === own ? condition : undefined
     const got = await from.get(path, headers, onBody)
     if (got !== size) throw new Error(`${path}: ${got} bytes in place of ${size}`)
-    if (path !== JSON_PATH && size >= this.#order.minSize) this.#files++
+    if (this.#isOffloaded(path, size)) this.#offloaded++
+  }
+
+  /** Whether the plugin is to send the body past the event loop. */
+  #isOffloaded (path: string, size: number): boolean {
+    const { minSize, backend } = this.#order
+    if (path === this.#workload.path && this.#workload.data !== undefined) return backend !== 'plain' && size > MAX_INLINE
+    return path !== JSON_PATH && size >= minSize
   }
 
   get #parts (): ReadonlyArray<{ readonly path: string, readonly size: number }> {

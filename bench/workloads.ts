@@ -36,6 +36,8 @@ export interface Workload {
   readonly hereOnly?: true
   /** Whether each request comes on a connection of its own, whose handshake counts. */
   readonly fresh?: true
+  /** What a Fastify server has in memory, and sends by a route of its own; nginx has it as a file. */
+  readonly data?: 'buffer' | 'text' | 'json'
 }
 
 /**
@@ -89,6 +91,21 @@ function pageOf (name: string, page: readonly Asset[]): Workload {
   return { name, path: page[0]!.path, size: Math.round(page.reduce((sum, { size }) => sum + size, 0) / page.length), page, warmUp: 100, requests: 3 }
 }
 
+/** `size` is that of text and JSON, too: of characters that are one byte each. */
+function dataOf (name: string, data: NonNullable<Workload['data']>, size: number): Workload {
+  return { name, path: `/data/${data}-${size}`, size, data, warmUp: size > 1 << 20 ? 8 : 2000, requests: size > 1 << 20 ? 8 : 20 }
+}
+
+/** Characters of each text in a list that is sent as JSON. */
+export const ITEM = 64
+
+/** Of so many texts, with their quotes, commas and brackets. */
+function sizeOfList (items: number): number {
+  return items * (ITEM + 3) + 1
+}
+
+const BUFFER = dataOf('10 MB Buffer', 'buffer', 10 << 20)
+
 /** Without a warm-up: the many clients of a sample are warm by themselves. */
 function together (name: string, clients: number): Workload {
   const file = files.find(file => file.name === name)!
@@ -107,6 +124,11 @@ export const WORKLOADS: readonly Workload[] = [
   together('256 KB', 1000),
   together('4 MB', 64),
   { ...together('10 MB', 64), guestSamples: 3 },
+  BUFFER,
+  dataOf('10 MB text', 'text', 10 << 20),
+  dataOf('10 MB JSON', 'json', sizeOfList(156_503)),
+  dataOf('16 KB Buffer', 'buffer', 16 << 10),
+  { ...BUFFER, name: '10 MB Buffer, 8 clients', clients: 8, warmUp: 0, requests: 4, guestSamples: 3 },
   { name: 'JSON', path: JSON_PATH, size: JSON_BODY.length, warmUp: 20_000, requests: 50 },
   { name: 'JSON after a file', path: JSON_PATH, size: JSON_BODY.length, warmUp: 20_000, requests: 50, afterFile: true }
 ]
