@@ -14,13 +14,21 @@ export interface FileRange {
   readonly length: number
 }
 
+/** Data that nobody changes before it is sent: read from where it lies, whatever becomes of the object. */
+export interface LastingBytes {
+  readonly bytes: Uint8Array
+}
+
+/** Data without more is read within the call, or copied. */
+export type Part = Uint8Array | LastingBytes | FileRange
+
 /** The transmit side of a promoted connection (native/transmit/transmit_queue.h). */
 export interface Transmitter {
   readonly backend: Backend
   readonly dataBytes: number
   readonly fileBytes: number
   /** `true`: all is taken; `false`: an event will tell. */
-  send (parts: ReadonlyArray<Uint8Array | FileRange>): boolean | Failure
+  send (parts: readonly Part[]): boolean | Failure
   /**
    * Ends the sending side once all is in TCP. Results as of `send`. `receiving`: the client has not sent all of
    * its request, and is let finish (native/transmit/lingering.h).
@@ -92,6 +100,10 @@ export interface Closings {
 }
 
 export interface Binding {
+  /** A body of more bytes is sent by a sender (native/transmit/transmit_queue.h). */
+  readonly inlineBytes: number
+  /** Whether `ArrayBuffer.prototype.transfer`, where there is one, moves memory that is pinned (native/addon/pinned_memory.h). */
+  readonly transferMovesPinned: boolean
   probe (): Probe
   /** Has OpenSSL tell of each SSL that this thread makes; false when it has no room for that. */
   startCapture (): boolean
@@ -102,6 +114,8 @@ export interface Binding {
    * aborted. Nobody else may have anything to write to it meanwhile.
    */
   promotePlain (fd: number, onEvent: TransmitListener): Promotion | Refusal
+  /** Where a read without an offset begins; negative for what has no position. */
+  positionOf (fd: number): number
   /** A new descriptor with close-on-exec, or a negative errno. */
   duplicate (fd: number): number
   /** Closes a file in a thread that may wait for that. In a worker `fs` would warn of a descriptor that it has not opened. */

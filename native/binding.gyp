@@ -4,6 +4,7 @@
     "addon_sources": [
       "addon/addon.cc",
       "addon/environment.cc",
+      "addon/pinned_memory.cc",
       "addon/session_wrap.cc",
       "addon/transmit_events.cc",
       "addon/transmitter_wrap.cc",

@@ -106,7 +106,10 @@ declare namespace fastifyKtls {
     | 'key-derivation'
     | 'no-resources'
     | 'not-ready'
-    | 'payload-not-a-file'
+    | 'no-payload'
+    | 'data'
+    | 'stream'
+    | 'web-stream'
     | 'payload-wrapped'
     | 'hijacked'
     | 'stream-in-use'
@@ -146,7 +149,7 @@ declare namespace fastifyKtls {
   }
 
   export interface ReplyDecision {
-    /** Whether the body goes by path `'file'`, past the event loop. */
+    /** Whether the body goes past the event loop: a file, by path `'file'`, or data that a sender seals, by path `'write'`. */
     readonly offloaded: boolean
     /** `null` before the decision. */
     readonly path: Path | null
@@ -175,7 +178,7 @@ declare namespace fastifyKtls {
     readonly replies: PathCounts
     /** Bytes of plaintext by path and backend, of the connections seen; of `plain` a file's head is a write. */
     readonly bytes: PathCounts
-    /** Replies that did not go by path `'file'`, by reason. */
+    /** Replies that were not offloaded, by reason. */
     readonly fallbacks: Readonly<Partial<Record<FallbackReason, number>>>
     /** Of `fastify-ktls/static`; all 0 where it is not registered. */
     readonly files: FileFigures
@@ -243,7 +246,7 @@ declare namespace fastifyKtls {
     'fastify-ktls.connection.promoted': PromotedMessage
     /** A connection's transmit key was changed (RFC 8446 4.6.3). */
     'fastify-ktls.connection.rekeyed': ConnectionMessage
-    /** A reply does not go by path `'file'`. */
+    /** A reply is not offloaded. */
     'fastify-ktls.reply.fallback': FallbackMessage
     /** A file is on its way to the connection's backend. */
     'fastify-ktls.transfer.started': TransferMessage

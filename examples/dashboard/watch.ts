@@ -94,6 +94,10 @@ export class Watch {
     app.addHook('onRequest', async request => {
       this.#update(request.raw.socket as TLSSocket, { url: request.url, path: null, reason: 'pending' })
     })
+    // Of large data no channel tells.
+    app.addHook('onResponse', async ({ raw, ktls: { path, reason } }) => {
+      this.#update(raw.socket as TLSSocket, { path, reason })
+    })
     const promoted = (message: unknown) => {
       const { socket, backend } = message as ChannelMessages['fastify-ktls.connection.promoted']
       this.#update(socket as TLSSocket, { backend })

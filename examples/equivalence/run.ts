@@ -43,11 +43,13 @@ export async function compare ({ https, root }: ExampleOptions, name: string): P
     })
   })
   app.get(FIRST, async () => '')
+  // So much data would go by a backend at once.
+  app.get('/by-openssl', { config: { ktls: false } }, (_request, reply) => reply.send(content))
   app.get('/memory', (_request, reply) => reply.send(content))
   app.get('/file', (_request, reply) => reply.send(createReadStream(path)))
 
   const origin = await app.listen({ host: '127.0.0.1', port: 0 })
-  const client = fork(join(__dirname, 'transfer.js'), [origin, FIRST, '/memory', '/file', '/memory'])
+  const client = fork(join(__dirname, 'transfer.js'), [origin, FIRST, '/by-openssl', '/file', '/memory'])
   const ended = once(client, 'exit')
   const message = await Promise.race([once(client, 'message'), ended.then(() => undefined)]) as [Transfer[]] | undefined
   const [code] = await ended

@@ -12,6 +12,11 @@ import { isMainThread } from 'node:worker_threads'
 /** In a later turn of the event loop, by setImmediate() as it was before anybody replaced it: tests that hold the clock still do. */
 export const later = setImmediate
 
+const [major, minor] = process.versions.node.split('.').map(Number) as [number, number]
+
+/** Whether a write fails that a destroy cuts off: before Node 22.7 it ended as if it had not. */
+export const CUT_WRITES_FAIL = major > 22 || (major === 22 && minor >= 7)
+
 interface InternalSocket {
   /** The TCP socket below a TLSSocket. */
   _parent?: unknown
@@ -169,13 +174,18 @@ export function openAs (stream: fs.ReadStream, fd: number): fs.ReadStream {
   return stream
 }
 
-/** Whether the stream was made over a descriptor and reads from its own position. */
+/** Whether the stream was made over a descriptor or a FileHandle and reads from its position, which moves. */
 export function readsFromPosition (stream: fs.ReadStream): boolean {
   const { flags, start } = stream as unknown as InternalReadStream
   return flags === undefined && start === undefined
 }
 
-/** First and last byte to read, the last one inclusive. */
+/** Whether the stream closes its descriptor at its end, after which nobody can tell how far it was read. */
+export function closesItself (stream: fs.ReadStream): boolean {
+  return (stream as unknown as InternalReadStream).autoClose
+}
+
+/** First and last byte to read, the last one inclusive; from where the position is, of one that reads from it. */
 export function requestedRange (stream: fs.ReadStream): { start: number, end: number } {
   const { start = 0, end } = stream as unknown as InternalReadStream
   return { start, end }
@@ -201,9 +211,11 @@ function ownProperty (stream: fs.ReadStream, description: string): unknown {
   return (stream as unknown as Record<symbol, unknown>)[symbol]
 }
 
-/** Whether the stream uses the real file system, not `options.fs` and not a FileHandle. */
+/** Whether the stream uses the real file system, by `fs` or by a FileHandle, not `options.fs`. */
 export function usesRealFs (stream: fs.ReadStream): boolean {
-  return ownProperty(stream, 'kFs') === fs
+  if (ownProperty(stream, 'kFs') === fs) return true
+  const handle = ownProperty(stream, 'kHandle')
+  return handle !== undefined && !Object.hasOwn(handle as object, 'read')
 }
 
 /** Whether a read of the stream's is under way in the thread pool, by the descriptor's number. */

@@ -43,15 +43,31 @@ export class Promoter implements TransmitOwner {
 
   /** Calls `done` with why not; without argument once `connection.transmit` is active. */
   promote (connection: Connection, socket: Socket, done: Done, turn = 0): void {
-    if (socket.destroyed || socket.writableEnded) return done('connection-closed')
-    if (connection.transmit?.active === true) return done()
-    if (connection.refusal !== undefined) return done(connection.refusal)
-    const refusal = socket instanceof TLSSocket ? this.#promoteTls(connection, socket) : this.#promotePlain(connection, socket)
+    const refusal = this.#try(connection, socket)
     if (refusal === 'not-ready' && turn < MAX_TURNS) {
       later(() => this.promote(connection, socket, done, turn + 1))
     } else {
       done(refusal)
     }
+  }
+
+  /** The same for what is written without waiting for it: that is kept until `done` has been called. */
+  promoteFor (connection: Connection, socket: Socket, done: Done): void {
+    const refusal = this.#try(connection, socket)
+    if (refusal !== 'not-ready') return done(refusal)
+    const transmit = this.#transmitOf(socket)
+    transmit.hold()
+    later(() => this.promote(connection, socket, refusal => {
+      done(refusal)
+      transmit.handOn()
+    }, 1))
+  }
+
+  #try (connection: Connection, socket: Socket): FallbackReason | undefined {
+    if (socket.destroyed || socket.writableEnded) return 'connection-closed'
+    if (connection.transmit?.active === true) return undefined
+    if (connection.refusal !== undefined) return connection.refusal
+    return socket instanceof TLSSocket ? this.#promoteTls(connection, socket) : this.#promotePlain(connection, socket)
   }
 
   /** Which backends may have the connection, or why none may. */
@@ -73,7 +89,7 @@ export class Promoter implements TransmitOwner {
     if (typeof choice === 'string') return final(connection, choice)
     const fd = descriptorOf(socket)
     const finished = socket.getFinished()
-    if (finished === undefined || socket.writableLength > 0) return 'not-ready'
+    if (finished === undefined || isWriting(socket)) return 'not-ready'
     const session = connection.sessions.find(candidate => candidate.matches(finished))
     if (session === undefined || fd === undefined) return final(connection, 'not-captured')
     const listening = new Listening(connection)
@@ -94,7 +110,7 @@ export class Promoter implements TransmitOwner {
   #promotePlain (connection: Connection, socket: Socket): FallbackReason | undefined {
     const fd = descriptorOf(socket)
     if (fd === undefined) return final(connection, 'not-captured')
-    if (socket.writableLength > 0 || !hasWrittenAll(socket)) return 'not-ready'
+    if (isWriting(socket) || !hasWrittenAll(socket)) return 'not-ready'
     const listening = new Listening(connection)
     const result = this.#binding.promotePlain(fd, listening.hear)
     if ('refusal' in result) {
@@ -106,6 +122,10 @@ export class Promoter implements TransmitOwner {
     return undefined
   }
 
+  #transmitOf (socket: Socket): Transmit {
+    return Transmit.of(socket) ?? new Transmit(this.#binding, socket, this)
+  }
+
   /** Says once which call fails, and how. */
   #report ({ refusal, ...failure }: Refusal): void {
     if (failure.error === 0) return
@@ -115,7 +135,7 @@ export class Promoter implements TransmitOwner {
   #switch (connection: Connection, socket: Socket, { transmitter, cause }: Promotion, session?: Session): void {
     const { backend } = transmitter
     const first = connection.transmit === undefined
-    connection.transmit ??= Transmit.of(socket) ?? new Transmit(this.#binding, socket, backend, this)
+    connection.transmit ??= this.#transmitOf(socket)
     connection.transmit.begin(transmitter, session)
     if (!first) return
     this.#counters.promoted(backend)
@@ -139,6 +159,11 @@ export class Promoter implements TransmitOwner {
   bypassed (error: Error): void {
     this.#warnings.once(`fastify-ktls: a connection ends: ${error.message}`)
   }
+}
+
+/** Whether Node may have something of the socket's to write. */
+function isWriting (socket: Socket): boolean {
+  return socket.writableLength > 0 && Transmit.of(socket)?.holds !== true
 }
 
 function describe ({ call, error }: Failure): string {

@@ -6,12 +6,13 @@ import { getSystemErrorName } from 'node:util'
 import type { Backend } from '../../types/index'
 import type { Binding, Failure, FileRange, Session, TransmitEvent, Transmitter } from '../binding'
 import { FST_KTLS_BYPASSED, FST_KTLS_FILE_TRUNCATED } from '../errors'
-import { bufferedChunks, bytesDispatched, endWithReply, endsWithReply, guardIdleTimer, isReceivingRequest, later, refreshIdleTimer } from './internals'
+import { CUT_WRITES_FAIL, bufferedChunks, bytesDispatched, endWithReply, endsWithReply, guardIdleTimer, isReceivingRequest, later, refreshIdleTimer } from './internals'
+import { chunkFor, copyOf, isRange, lengthOf, partsOf, sizeOf, takeBack } from './parts'
+import type { Chunk } from './parts'
 
 type Callback = (error?: Error | null) => void
-type Chunk = { chunk: Uint8Array | string, encoding: BufferEncoding }
 
-const { ECONNRESET, EPIPE } = constants.errno
+const { ECANCELED, ECONNRESET, EPIPE } = constants.errno
 
 const ENODATA = -61
 
@@ -21,14 +22,38 @@ const FILE_CALLS = new Set(['sendfile', 'read'])
 /** What these give for the socket's sake (man 7 tcp, man 7 ip): sendfile(2), and Node's own read, which destroys the socket. */
 const CONNECTION_ERRORS = new Set(['ECONNRESET', 'EPIPE', 'ETIMEDOUT', 'EHOSTUNREACH', 'ENETUNREACH'])
 
-/** Empty chunks that stand for a file's bytes on their way through the Writable. */
-const ranges = new WeakMap<Uint8Array, FileRange>()
+/** Those whose writes wait for the event loop: at the end of the process it does not turn any more. */
+const holding = new Set<Transmit>()
+
+function handAllOn (): void {
+  for (const transmit of holding) transmit.handOn()
+}
+
+/** What a write ends with that a destroy cuts off. */
+function cutWrite (): Error | null {
+  return CUT_WRITES_FAIL ? Object.assign(new Error('write ECANCELED'), { errno: -ECANCELED, code: 'ECANCELED', syscall: 'write' }) : null
+}
+
+function isCut (error: NodeJS.ErrnoException | null | undefined): boolean {
+  return error?.code === 'ECANCELED'
+}
 
 /** Whether a failed write failed on this side, for the file's sake or OpenSSL's, and not for the client's. */
 export function isOwnError (error: Error): boolean {
   if (error instanceof FST_KTLS_FILE_TRUNCATED) return true
   const { syscall = '', code = '' } = error as NodeJS.ErrnoException
   return syscall === 'seal' || (FILE_CALLS.has(syscall) && !CONNECTION_ERRORS.has(code))
+}
+
+interface Held {
+  readonly bytes: number
+  readonly write: () => void
+}
+
+/** Data that a sender has to seal. */
+interface LargeData {
+  readonly payload: unknown
+  readonly given: () => void
 }
 
 /** Hears what befalls a promoted connection. */
@@ -47,16 +72,19 @@ export interface TransmitOwner {
  * has to do with the socket finds it as Node made it.
  */
 export class Transmit {
-  readonly backend: Backend
   /** How the socket wrote, ended and was destroyed before. */
   readonly former: Former
   readonly #binding: Binding
   readonly #socket: Socket
   readonly #owner: TransmitOwner
+  #backend: Backend | undefined
   #transmitter: Transmitter | undefined
   #session: Session | undefined
   /** The Writable waits for one thing at a time. */
   #waiting: Callback | undefined
+  #holding = false
+  #held: Held | undefined
+  #expected: LargeData | undefined
   /** Ranges on their way through the Writable; of these, how many the backend has been given. */
   #ranges = 0
   #rangesGiven = 0
@@ -72,8 +100,7 @@ export class Transmit {
     return (socket as Partial<TakenOver>)[kTransmit]
   }
 
-  constructor (binding: Binding, socket: Socket, backend: Backend, owner: TransmitOwner) {
-    this.backend = backend
+  constructor (binding: Binding, socket: Socket, owner: TransmitOwner) {
     this.former = takeOver(socket, this)
     this.#binding = binding
     this.#socket = socket
@@ -83,8 +110,14 @@ export class Transmit {
 
   /** From now on the backend sends; `session` is that of a TLS connection. Nothing is on its way. */
   begin (transmitter: Transmitter, session?: Session): void {
+    this.#backend = transmitter.backend
     this.#transmitter = transmitter
     this.#session = session
+  }
+
+  /** Once one has begun. */
+  get backend (): Backend {
+    return this.#backend!
   }
 
   /** Whether the backend sends now. */
@@ -122,16 +155,15 @@ export class Transmit {
    * file is shorter, else the system call's.
    */
   sendRange (range: FileRange, callback: Callback): void {
-    const chunk = Buffer.alloc(0)
-    ranges.set(chunk, range)
+    const chunk = chunkFor(range)
     this.#ranges++
     this.#socket.write(chunk, error => {
-      if (ranges.delete(chunk)) {
+      if (takeBack(chunk)) {
         this.#binding.close(range.fd)
         // Something between has put another chunk in its place: the body is lost.
-        if (error == null) error = this.#lose()
+        if (error == null && !this.#socket.destroyed) error = this.#lose()
       }
-      callback(error)
+      callback(isCut(error) ? null : error)
     })
   }
 
@@ -178,23 +210,69 @@ export class Transmit {
     if (!endWithReply(this.#socket)) this.#socket.destroySoon()
   }
 
+  /** Keeps what the socket writes, until `handOn`: corking would not do, as the end of a response uncorks its socket. */
+  hold (): void {
+    this.#holding = true
+    if (holding.size === 0) process.on('exit', handAllOn)
+    holding.add(this)
+  }
+
+  /** Whether a write is kept: then neither Node nor the backend has one of the socket's. */
+  get holds (): boolean {
+    return this.#held !== undefined
+  }
+
+  /** Gives what was kept to the backend, if it sends by now, else to Node, which has it leave also where the socket is about to be destroyed. */
+  handOn (): void {
+    const held = this.#held
+    this.#held = undefined
+    this.#holding = false
+    if (holding.delete(this) && holding.size === 0) process.off('exit', handAllOn)
+    held?.write()
+  }
+
+  /** Whether a write is kept. `write` writes it anew, in place of the application's memory by copies. */
+  keep (chunks: readonly Chunk[], write: (copies: Chunk[]) => void): boolean {
+    if (!this.#holding) return false
+    const copies = chunks.map(({ chunk, encoding }) => ({ chunk: copyOf(chunk), encoding }))
+    this.#held = { bytes: copies.reduce((sum, chunk) => sum + sizeOf(chunk), 0), write: () => write(copies) }
+    return true
+  }
+
   destroy (error: Error | null, callback: Callback): void {
     // Drops what the backend has not taken; what was reported as written still goes out.
     this.#transmitter!.abort()
-    // As Node: a write that a destroy cuts off is no error of its own.
-    this.#answer(null)
     this.former._destroy.call(this.#socket, error, callback)
+    const waiting = this.#waiting
+    if (waiting === undefined) return
+    this.#waiting = undefined
+    this.#transmitter!.unref()
+    // As of Node's, which ends with the handle.
+    later(waiting, cutWrite())
   }
 
   send (chunks: readonly Chunk[], callback: Callback): void {
     refreshIdleTimer(this.#socket)
-    const parts = joinData(chunks)
+    const parts = partsOf(chunks, this.#expected?.payload, this.#binding)
     if (parts.length === 0) return callback(null)
     for (const part of parts) {
-      this.#submitted += part.length
-      if (!(part instanceof Uint8Array)) this.#rangesGiven++
+      const length = lengthOf(part)
+      this.#submitted += length
+      if (isRange(part)) this.#rangesGiven++
+      else if (length > this.#binding.inlineBytes) this.#largeDataGiven()
     }
     this.#await(this.#transmitter!.send(parts), callback)
+  }
+
+  /** Has `payload`, a reply's, read from where it lies, and calls `given` once when the backend is given data that a sender seals. Of several the last one. */
+  expect (payload: unknown, given: () => void): void {
+    this.#expected = { payload, given }
+  }
+
+  #largeDataGiven (): void {
+    const expected = this.#expected
+    this.#expected = undefined
+    expected?.given()
   }
 
   /** RFC 8446 6.1: close_notify, then the end of the sending side; told of in a later turn of the event loop, as libuv does. */
@@ -241,8 +319,8 @@ export class Transmit {
 
   /** As Node counts: all that was handed on, and what still waits in the Writable. */
   get bytesWritten (): number {
-    let bytes = this.nodeBytes + this.#submitted
-    for (const { chunk, encoding } of bufferedChunks(this.#socket)) bytes += sizeOf(chunk, encoding)
+    let bytes = this.nodeBytes + this.#submitted + (this.#held?.bytes ?? 0)
+    for (const chunk of bufferedChunks(this.#socket)) bytes += sizeOf(chunk)
     return bytes
   }
 
@@ -289,11 +367,13 @@ function method (value: (this: TakenOver, ...args: never[]) => void): PropertyDe
 const TAKEN_OVER: PropertyDescriptorMap = {
   _write: method(function (chunk: Uint8Array | string, encoding: BufferEncoding, callback: Callback) {
     const transmit = this[kTransmit]
+    if (transmit.keep([{ chunk, encoding }], ([copy]) => this._write(copy!.chunk, encoding, callback))) return
     if (transmit.active) transmit.send([{ chunk, encoding }], callback)
     else transmit.former._write.call(this, chunk, encoding, callback)
   }),
   _writev: method(function (chunks: Chunk[], callback: Callback) {
     const transmit = this[kTransmit]
+    if (transmit.keep(chunks, copies => this._writev!(copies, callback))) return
     if (transmit.active) transmit.send(chunks, callback)
     else transmit.former._writev.call(this, chunks, callback)
   }),
@@ -305,34 +385,10 @@ const TAKEN_OVER: PropertyDescriptorMap = {
   _destroy: method(function (error: Error | null, callback: Callback) {
     const transmit = this[kTransmit]
     if (transmit.active) transmit.destroy(error, callback)
-    else transmit.former._destroy.call(this, error, callback)
+    else {
+      transmit.handOn()
+      transmit.former._destroy.call(this, error, callback)
+    }
   }),
   bytesWritten: { configurable: true, get (this: TakenOver) { return this[kTransmit].bytesWritten } }
-}
-
-/** File ranges as they are, and each run of data between them as one buffer. */
-function joinData (chunks: readonly Chunk[]): Array<Uint8Array | FileRange> {
-  const parts: Array<Uint8Array | FileRange> = []
-  let run: Uint8Array[] = []
-  const endRun = () => {
-    if (run.length > 0) parts.push(run.length === 1 ? run[0]! : Buffer.concat(run))
-    run = []
-  }
-  for (const { chunk, encoding } of chunks) {
-    const range = typeof chunk === 'string' ? undefined : ranges.get(chunk)
-    if (range === undefined) {
-      if (chunk.length > 0) run.push(typeof chunk === 'string' ? Buffer.from(chunk, encoding) : chunk)
-    } else {
-      endRun()
-      // From here on the native part owns the descriptor.
-      ranges.delete(chunk as Uint8Array)
-      parts.push(range)
-    }
-  }
-  endRun()
-  return parts
-}
-
-function sizeOf (chunk: Uint8Array | string, encoding: BufferEncoding): number {
-  return typeof chunk === 'string' ? Buffer.byteLength(chunk, encoding) : ranges.get(chunk)?.length ?? chunk.length
 }

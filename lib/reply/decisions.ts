@@ -14,7 +14,7 @@ const kDecision = Symbol('fastify-ktls.decision')
 type DecidedRequest = FastifyRequest & { [kDecision]?: ReplyDecision | null }
 
 export const PENDING: ReplyDecision = Object.freeze({ offloaded: false, path: null, backend: null, version: null, cipher: null, reason: 'pending' })
-/** Pending, with a file stream on its way that may go past Node. */
+/** Pending, with a payload on its way that may go past Node. */
 const OFFERED: ReplyDecision = Object.freeze({ ...PENDING })
 export const OFF: ReplyDecision = Object.freeze({ offloaded: false, ...BY_NODE, version: null, cipher: null, reason: 'off' })
 
@@ -39,7 +39,7 @@ export class Decisions {
     return (request as DecidedRequest)[kDecision] ?? this.#undecided
   }
 
-  /** `reason` is null for path 'file'. The first decision stands: an error reply can follow on a stream's. */
+  /** `reason` is null for what goes past the event loop. The first decision stands: an error reply can follow on a stream's. */
   decide (request: FastifyRequest, way: Way, reason: FallbackReason | null): void {
     if (this.isMade(request)) return
     const made = this.#decision(request, way, reason);
@@ -89,7 +89,7 @@ function protocolOf (socket: Socket): Protocol | null {
 /** What `request.ktls` says of a decision; without TLS there is no protocol. */
 export function decision ({ path, backend }: Way, reason: FallbackReason | null, protocol: Protocol | null): ReplyDecision {
   return Object.freeze({
-    offloaded: path === 'file',
+    offloaded: reason === null,
     path,
     backend,
     version: protocol?.version ?? null,

@@ -8,7 +8,7 @@ import type { Binding } from '../binding'
 import { publishAborted, publishFinished, publishStarted } from '../observe/channels'
 import { FST_KTLS_STREAM_CONSUMED } from '../errors'
 import type { Connection } from '../connection/connections'
-import { fileDescriptorOf, hasTrailers, later, requestedRange, takeDescriptor } from '../connection/internals'
+import { fileDescriptorOf, hasTrailers, later, readsFromPosition, requestedRange, takeDescriptor } from '../connection/internals'
 import type { Promoter } from '../connection/promotion'
 import { endsAsNodeDoes, rangeWithin, refuseLength, refuseResponse, refuseStream, writesAsNodeDoes } from './routing'
 import type { ByteRange } from './routing'
@@ -176,7 +176,8 @@ class FileReply {
     const fd = fileDescriptorOf(this.#stream)!
     const size = this.#context.binding.sizeOf(fd)
     const { start, end } = requestedRange(this.#stream)
-    const range = rangeWithin(size, start, end)
+    const from = readsFromPosition(this.#stream) ? this.#context.binding.positionOf(fd) : 0
+    const range = rangeWithin(size, from + start, from + end)
     const isSmall = range.length > 0 && range.length < this.#context.minSize
     if (!asked && !isSmall) {
       fs.fstat(fd, () => this.#examine(true))

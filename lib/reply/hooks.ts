@@ -3,13 +3,14 @@ import { TLSSocket } from 'node:tls'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import type { Backend, FallbackReason, Support } from '../../types/index'
 import type { Binding } from '../binding'
-import type { Connections } from '../connection/connections'
+import type { Connection, Connections } from '../connection/connections'
 import { isOptedOut, refuseRequest } from './decisions'
 import type { Decisions } from './decisions'
 import { offerFile } from './file-reply'
 import { onFinish } from './finish'
 import { Promoter } from '../connection/promotion'
 import { hasNoBody, pipesAsNodeDoes } from './routing'
+import { refusePayload } from './payload'
 import { isSmallBody, setMinSize } from './small-body'
 import type { Counters } from '../observe/stats'
 import { BY_NODE } from '../way'
@@ -48,7 +49,7 @@ export interface Offload {
   readonly minSize: number
 }
 
-/** Has file replies sent by a backend wherever they can be. */
+/** Has files and large data sent by a backend wherever they can be. */
 export function offloadHooks (fastify: FastifyInstance, { binding, support, backends, tlsRefusal, connections, counters, decisions, minSize }: Offload): ReplyHooks {
   setMinSize(fastify.server, minSize)
   const promoter = new Promoter(binding, support, backends, counters, fastify.log)
@@ -56,10 +57,28 @@ export function offloadHooks (fastify: FastifyInstance, { binding, support, back
 
   const finished = (request: FastifyRequest) => {
     if (decisions.isMade(request)) return
-    // Something else than the response consumed the stream; or the reply came past Fastify,
+    // Something else than the response consumed the stream, or was written in the data's place; or the reply came past Fastify,
     // by reply.hijack() or reply.raw, so that onSend did not see it.
     const reason = decisions.isOffered(request) ? 'payload-wrapped' : 'hijacked'
     decisions.decide(request, connections.of(request.raw.socket)?.way ?? BY_NODE, reason)
+  }
+
+  const routeData = (request: FastifyRequest, reply: FastifyReply, connection: Connection, payload: unknown) => {
+    const { socket } = request.raw
+    // Without TLS there is nothing to seal.
+    const refusal = refusePayload(payload, socket instanceof TLSSocket ? binding.inlineBytes : Infinity)
+    if (refusal !== undefined) return decisions.decide(request, connection.way, refusal)
+    if (isOptedOut(request)) return decisions.decide(request, connection.way, 'route-opted-out')
+    decisions.offer(request)
+    onFinish(request, reply, finished)
+    // A later hook may put something else in its place.
+    const promote = () => promoter.promoteFor(connection, socket, refusal => {
+      if (refusal !== undefined) decisions.decide(request, connection.way, refusal)
+      else connection.transmit!.expect(payload, () => decisions.decide(request, connection.way, null))
+    })
+    // Null while others have their turn on the connection.
+    if (reply.raw.socket === null) reply.raw.once('socket', promote)
+    else promote()
   }
 
   const route = (request: FastifyRequest, reply: FastifyReply, payload: unknown) => {
@@ -72,7 +91,7 @@ export function offloadHooks (fastify: FastifyInstance, { binding, support, back
     if (connection === undefined) return decisions.decide(request, BY_NODE, 'not-captured')
     if (hasNoBody(request.method, reply.statusCode)) return decisions.decide(request, connection.way, 'no-body')
     const stream = payload instanceof ReadStream ? payload : undefined
-    if (stream === undefined && !isSmallBody(payload)) return decisions.decide(request, connection.way, 'payload-not-a-file')
+    if (stream === undefined && !isSmallBody(payload)) return routeData(request, reply, connection, payload)
     if (isOptedOut(request)) return decisions.decide(request, connection.way, 'route-opted-out')
     if (stream !== undefined && !pipesAsNodeDoes(stream)) return decisions.decide(request, connection.way, 'stream-modified')
     if (connection.refusal !== undefined) return decisions.decide(request, connection.way, connection.refusal)

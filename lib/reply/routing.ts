@@ -3,7 +3,7 @@ import { ServerResponse } from 'node:http'
 import { Socket } from 'node:net'
 import { Readable } from 'node:stream'
 import type { FallbackReason } from '../../types/index'
-import { isReading, readsAsNodeDoes, readsFromPosition, usesRealFs } from '../connection/internals'
+import { closesItself, isReading, readsAsNodeDoes, readsFromPosition, usesRealFs } from '../connection/internals'
 
 /**
  * Why a stream's bytes cannot be had from its file alone; undefined: they can.
@@ -13,7 +13,7 @@ export function refuseStream (stream: fs.ReadStream, held = false): FallbackReas
   if (!usesRealFs(stream)) return 'custom-fs'
   if (!readsAsNodeDoes(stream)) return 'stream-modified'
   if (stream.readableEncoding !== null) return 'stream-decoded'
-  if (readsFromPosition(stream)) return 'stream-without-start'
+  if (readsFromPosition(stream) && !closesItself(stream)) return 'stream-without-start'
   const consumed = stream.bytesRead > 0 || stream.readableLength > 0 || stream.readableEnded || isReading(stream)
   const flows = held ? stream.readableFlowing === true : stream.readableFlowing !== null
   const wanted = flows || stream.listenerCount('data') > 0 || stream.listenerCount('readable') > 0

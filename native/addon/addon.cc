@@ -5,6 +5,7 @@
 #include <chrono>
 #include <cstring>
 
+#include "addon/pinned_memory.h"
 #include "addon/session_wrap.h"
 #include "addon/transmitter_wrap.h"
 #include "kernel/file_identity.h"
@@ -57,6 +58,12 @@ Napi::Value PromotePlainConnection(const Napi::CallbackInfo& info) {
 Napi::Value Duplicate(const Napi::CallbackInfo& info) {
   const int fd = sys.duplicate(info[0].As<Napi::Number>().Int32Value());
   return Napi::Number::New(info.Env(), fd >= 0 ? fd : -errno);
+}
+
+// positionOf(fd): where a read without an offset begins; negative for what has none.
+Napi::Value PositionOf(const Napi::CallbackInfo& info) {
+  const off_t position = lseek(info[0].As<Napi::Number>().Int32Value(), 0, SEEK_CUR);
+  return Napi::Number::New(info.Env(), static_cast<double>(position));
 }
 
 // A read in libuv's pool, by a descriptor of its own.
@@ -192,14 +199,11 @@ Napi::Value Closings(const Napi::CallbackInfo& info) {
 }
 #endif
 
-// How long the end of the process waits for bytes that were reported as written.
-constexpr std::chrono::milliseconds kExitWait{1000};
-
 // The loop lives on while queues drain; process.exit() does not ask it.
 void CloseAllAtExit(Napi::Env env) {
   const auto process = env.Global().Get("process").As<Napi::Object>();
   const auto close_all = [](const Napi::CallbackInfo& info) {
-    GetEnvironment(info.Env())->CloseAll(info.Env(), kExitWait);
+    GetEnvironment(info.Env())->CloseAll(info.Env());
   };
   process.Get("once").As<Napi::Function>().Call(
       process, {Napi::String::New(env, "exit"), Napi::Function::New(env, close_all)});
@@ -225,11 +229,14 @@ Napi::Object Init(Napi::Env env, Napi::Object exports) {
       environment->get());
   CloseAllAtExit(env);
 
+  exports.Set("inlineBytes", static_cast<double>(kInlineBytes));
+  exports.Set("transferMovesPinned", TransferMovesPinned());
   exports.Set("probe", Napi::Function::New(env, ProbeKernel, "probe"));
   exports.Set("startCapture", Napi::Function::New(env, StartCapturing, "startCapture"));
   exports.Set("claim", Napi::Function::New(env, ClaimSessions, "claim"));
   exports.Set("discard", Napi::Function::New(env, DiscardSessions, "discard"));
   exports.Set("promotePlain", Napi::Function::New(env, PromotePlainConnection, "promotePlain"));
+  exports.Set("positionOf", Napi::Function::New(env, PositionOf, "positionOf"));
   exports.Set("duplicate", Napi::Function::New(env, Duplicate, "duplicate"));
   exports.Set("close", Napi::Function::New(env, CloseDescriptor, "close"));
   exports.Set("read", Napi::Function::New(env, Read, "read"));

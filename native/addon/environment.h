@@ -5,7 +5,6 @@
 
 #include <napi.h>
 
-#include <chrono>
 #include <condition_variable>
 #include <memory>
 #include <mutex>
@@ -22,7 +21,7 @@ class EnvironmentCallback {
   virtual void Call(Napi::Env env) = 0;
 };
 
-class Environment {
+class Environment : public std::enable_shared_from_this<Environment> {
  public:
   explicit Environment(Napi::Env env);
 
@@ -45,7 +44,12 @@ class Environment {
   // eyes, holds the event loop.
   bool Abort(Napi::Env env, const std::shared_ptr<TransmitQueue>& queue);
   // Aborts all queues, and waits until all are closed or the time is up.
-  void CloseAll(Napi::Env env, std::chrono::milliseconds timeout);
+  void CloseAll(Napi::Env env);
+
+  // What other threads read of JavaScript's, while the result lives; null where that cannot be
+  // had (pinned_memory.h). Where the environment ends before, nobody reads it any more: memory
+  // that another addon has lent JavaScript is gone then.
+  std::shared_ptr<const void> Pin(Napi::Env env, const Napi::ArrayBuffer& buffer);
 
   // While somebody holds it, the event loop lives on.
   void Hold(Napi::Env env);
@@ -59,11 +63,15 @@ class Environment {
   static void Deliver(Napi::Env env, Napi::Function, std::nullptr_t*, Posted* posted);
   using Function = Napi::TypedThreadSafeFunction<std::nullptr_t, Posted, &Environment::Deliver>;
 
-  std::mutex mutex_;  // guards the next four
+  void EndPins();
+
+  std::mutex mutex_;  // guards the next six
   std::condition_variable closing_changed_;
   bool running_ = true;
   Function function_;
   int closing_ = 0;  // aborted queues that are open
+  std::condition_variable pins_changed_;
+  int pins_ = 0;
 
   // The environment's own thread's.
   std::unordered_set<std::shared_ptr<TransmitQueue>> open_;

@@ -57,7 +57,8 @@ class TransmitterWrap : public Napi::ObjectWrap<TransmitterWrap> {
     return Napi::Number::New(info.Env(), static_cast<double>(value));
   }
 
-  // send(parts: (Uint8Array | { fd, offset, length })[]). Takes over the fds.
+  // send(parts: (Uint8Array | { bytes: Uint8Array } | { fd, offset, length })[]). Takes over the
+  // fds. `bytes` may be read until they are sent.
   Napi::Value Send(const Napi::CallbackInfo& info) {
     const auto parts = info[0].As<Napi::Array>();
     std::vector<TransmitItem> items;
@@ -65,18 +66,26 @@ class TransmitterWrap : public Napi::ObjectWrap<TransmitterWrap> {
     for (uint32_t i = 0; i < parts.Length(); i++) {
       const Napi::Value part = parts.Get(i);
       if (part.IsTypedArray()) {
-        const auto bytes = part.As<Napi::Uint8Array>();
-        items.push_back(
-            TransmitItem::Body(std::make_unique<DataBody>(bytes.Data(), bytes.ByteLength())));
+        items.push_back(DataItem(part.As<Napi::Uint8Array>(), nullptr));
+        continue;
+      }
+      const auto object = part.As<Napi::Object>();
+      if (object.Has("bytes")) {
+        const auto bytes = object.Get("bytes").As<Napi::Uint8Array>();
+        items.push_back(DataItem(bytes, parts_.environment->Pin(info.Env(), bytes.ArrayBuffer())));
       } else {
-        const auto range = part.As<Napi::Object>();
-        UniqueFd file(range.Get("fd").As<Napi::Number>().Int32Value());
+        UniqueFd file(object.Get("fd").As<Napi::Number>().Int32Value());
         items.push_back(TransmitItem::Body(std::make_unique<FileBody>(
-            std::move(file), range.Get("offset").As<Napi::Number>().Int64Value(),
-            static_cast<uint64_t>(range.Get("length").As<Napi::Number>().Int64Value()))));
+            std::move(file), object.Get("offset").As<Napi::Number>().Int64Value(),
+            static_cast<uint64_t>(object.Get("length").As<Napi::Number>().Int64Value()))));
       }
     }
     return Submit(info.Env(), std::move(items));
+  }
+
+  static TransmitItem DataItem(Napi::Uint8Array bytes, std::shared_ptr<const void> pinned) {
+    return TransmitItem::Body(
+        std::make_unique<DataBody>(bytes.Data(), bytes.ByteLength(), std::move(pinned)));
   }
 
   // shutdown(receiving)

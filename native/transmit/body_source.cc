@@ -18,7 +18,7 @@ constexpr uint64_t kMostAhead = 64 * 1024 * 1024;
 }  // namespace
 
 void DataBody::Own() {
-  if (owned_ || remaining() == 0) return;
+  if (pinned_ || owned_ || remaining() == 0) return;
   owned_.reset(new uint8_t[remaining()]);
   memcpy(owned_.get(), bytes_, remaining());
   bytes_ = owned_.get();

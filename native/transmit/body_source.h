@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <utility>
 
 #include "records/record_layer.h"
 
@@ -46,8 +47,9 @@ class BodySource {
 
 class DataBody : public BodySource {
  public:
-  // Borrows the bytes until Own().
-  DataBody(const uint8_t* bytes, uint64_t length) : BodySource(length), bytes_(bytes) {}
+  // Borrows the bytes until Own(), or for as long as they are `pinned`.
+  DataBody(const uint8_t* bytes, uint64_t length, std::shared_ptr<const void> pinned = nullptr)
+      : BodySource(length), bytes_(bytes), pinned_(std::move(pinned)) {}
 
   uint64_t AtHand(uint64_t length) override { return length; }
   bool IsInMemory() const override { return true; }
@@ -58,6 +60,7 @@ class DataBody : public BodySource {
   Sent Send(RecordLayer& records, uint64_t length, bool more, bool patient) override;
 
   const uint8_t* bytes_;
+  const std::shared_ptr<const void> pinned_;
   std::unique_ptr<uint8_t[]> owned_;
 };
 

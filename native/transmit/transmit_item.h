@@ -22,6 +22,7 @@ struct TransmitItem {
   static TransmitItem Shutdown(bool receiving);
 
   bool HasBody() const { return kind == Kind::kBody && body->remaining() > 0; }
+  bool IsInMemory() const { return kind == Kind::kBody && body->IsInMemory(); }
   void Own() {
     if (body) body->Own();
   }

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <iterator>
 #include <utility>
 
 namespace fastify_ktls {
@@ -21,8 +22,7 @@ TransmitQueue::~TransmitQueue() {
 
 bool TransmitQueue::Submit(std::vector<TransmitItem> items, Outcome* outcome) {
   for (size_t i = 0; i + 1 < items.size(); i++)
-    items[i].more = items[i].kind == TransmitItem::Kind::kBody && items[i].body->IsInMemory() &&
-                    items[i + 1].HasBody();
+    items[i].more = items[i].IsInMemory() && items[i + 1].HasBody();
   items.back().settles = true;
   {
     std::lock_guard<std::mutex> lock(mutex_);
@@ -108,8 +108,8 @@ bool TransmitQueue::Abort() {
     std::lock_guard<std::mutex> lock(mutex_);
     if (aborted_) return true;
     aborted_ = true;
-    dropped.swap(items_);
     owner = owner_;
+    if (owner != Owner::kExecutor) dropped.swap(items_);
     if (owner == Owner::kNobody) owner_ = Owner::kCaller;
     // A disk may take its time, or never answer: the client need not wait for it.
     if (owner == Owner::kReader && !owes_ && controls_.empty())
@@ -171,8 +171,13 @@ void TransmitQueue::HandToExecutor() {
 }
 
 TransmitQueue::Next TransmitQueue::TakeNext() {
+  // End without the mutex: they may have a file to close, or much memory to give back.
+  std::deque<TransmitItem> dropped;
   std::lock_guard<std::mutex> lock(mutex_);
-  ending_ = aborted_;
+  if (aborted_ && !ending_) {
+    ending_ = true;
+    dropped = KeepMemory();
+  }
   if (cut_) {
     end_ = End::kShutDown;
     control_.reset();
@@ -187,7 +192,8 @@ TransmitQueue::Next TransmitQueue::TakeNext() {
   // More data closes an open record first. An abort may have left none.
   const bool held_up = records_->NeedsData() && (current_ || !items_.empty());
   if (control_ && !held_up) return Next::kControl;
-  if (!control_ && ending_) return Next::kEnd;
+  const bool is_memory = current_ ? current_->IsInMemory() : !items_.empty();
+  if (!control_ && ending_ && !is_memory) return Next::kEnd;
   if (!current_) {
     if (items_.empty()) {
       if (records_->HasUnsent() && failure_.error == 0) return Next::kFlush;
@@ -198,6 +204,26 @@ TransmitQueue::Next TransmitQueue::TakeNext() {
     items_.pop_front();
   }
   return Next::kItem;
+}
+
+// Of what waits when the connection is cut, TCP may have what lies in memory and comes before all
+// else, as libuv would have given it that at once. Returns the rest. The owner holds the mutex.
+std::deque<TransmitItem> TransmitQueue::KeepMemory() {
+  std::deque<TransmitItem> rest;
+  auto kept = items_.begin();
+  if (!current_ || current_->IsInMemory())
+    while (kept != items_.end() && kept->IsInMemory()) ++kept;
+  std::move(kept, items_.end(), std::back_inserter(rest));
+  items_.erase(kept, items_.end());
+  return rest;
+}
+
+// By the owner of a queue that ends.
+void TransmitQueue::DropMemory() {
+  current_.reset();
+  std::deque<TransmitItem> dropped;
+  std::lock_guard<std::mutex> lock(mutex_);
+  dropped.swap(items_);
 }
 
 // Whether the key is to be changed before anything else. By the owner, who holds the
@@ -229,7 +255,10 @@ TransmitQueue::Wait TransmitQueue::Work(uint64_t budget, bool patient) {
         wait = control_ ? CloseRecord() : WorkItem(&budget);
         break;
     }
-    if (wait == Wait::kSocket && ending_) {
+    // TCP has no more room, or had a turn's bytes.
+    if (ending_ && (wait == Wait::kSocket || wait == Wait::kTurn)) {
+      DropMemory();
+      if (wait == Wait::kTurn) return wait;
       if (!records_->socket().HasStalled()) return Wait::kDelivery;
       control_.reset();
       wait = Wait::kNothing;
@@ -307,8 +336,8 @@ TransmitQueue::Wait TransmitQueue::SendBody(uint64_t* budget) {
   while (body.remaining() > 0) {
     if (*budget == 0) return Wait::kTurn;
     uint64_t length = std::min(body.remaining(), *budget);
+    if (inline_outcome_ != nullptr && length > kInlineBytes) return Wait::kTurn;
     if (!patient_ && !body.IsInMemory()) {
-      if (inline_outcome_ != nullptr && length > kInlineFileBytes) return Wait::kTurn;
       length = body.AtHand(length);
       if (length == 0) return records_->socket().IsWritable() ? Wait::kDisk : Wait::kSocket;
     }

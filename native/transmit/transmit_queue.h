@@ -25,12 +25,13 @@
 namespace fastify_ktls {
 
 // What one connection may send before the next one has its turn. A quarter of it
-// costs a file of 10 MB 2% more instructions (npm run bench).
+// costs a file of 10 MiB 2% more instructions (npm run bench).
 constexpr uint64_t kTurnBytes = 2048 * 1024;
 
-// A file's bytes, or fewer, that the event loop's thread sends from the page cache: to
-// hand 100 KB over costs it more than to seal and send them (bench/README.md).
-constexpr uint64_t kInlineFileBytes = 128 * 1024;
+// A body of so many bytes, or fewer, is sent by the event loop's thread, from memory or from
+// the page cache: to hand 100 KiB over costs it more than to seal and send them
+// (bench/README.md).
+constexpr uint64_t kInlineBytes = 128 * 1024;
 
 // How an operation ended: 0, or a negative errno and the call that gave it.
 // -ENODATA from sendfile says that the file is shorter than promised.
@@ -98,9 +99,9 @@ class TransmitQueue : public std::enable_shared_from_this<TransmitQueue> {
   // OpenSSL has sealed application data, which nobody sends.
   void Bypass();
 
-  // Drops all that the record layer has not taken yet and closes the descriptor as
-  // soon as nothing that was reported written can be cut off. True when it is
-  // closed already; else the listener hears of it.
+  // Drops all that the record layer has not taken yet, but for memory that TCP takes at once, and
+  // closes the descriptor as soon as nothing that was reported written can be cut off. True when it
+  // is closed already; else the listener hears of it.
   bool Abort();
 
   // The listener hears nothing any more.
@@ -155,6 +156,8 @@ class TransmitQueue : public std::enable_shared_from_this<TransmitQueue> {
   Wait WorkRecord(std::unique_ptr<TransmitItem>* item);
   Wait CloseRecord();
   bool KeyUpdateIsDue() const;
+  std::deque<TransmitItem> KeepMemory();
+  void DropMemory();
   Wait WorkItem(uint64_t* budget);
   Wait SendBody(uint64_t* budget);
   Wait ShutDown();

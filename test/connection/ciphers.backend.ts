@@ -51,12 +51,12 @@ t.test('a connection is promoted by its first file reply, not earlier', async t 
   await curl(folder, [`${origin}/json`, `${origin}/${file.name}`, `${origin}/json`, `${origin}/none`])
   t.equal(countPromotions() - before, 1)
   t.strictSame((await decisions(6)).map(({ path, reason }) => [path, reason]), [
-    ['node', 'payload-not-a-file'],
-    ['node', 'payload-not-a-file'],
-    ['node', 'payload-not-a-file'],
+    ['node', 'data'],
+    ['node', 'data'],
+    ['node', 'data'],
     ['file', null],
-    ['write', 'payload-not-a-file'],
-    ['write', 'payload-not-a-file']
+    ['write', 'data'],
+    ['write', 'data']
   ])
   const { connections, replies, bytes } = statsOf(app)
   t.match({ connections, replies }, { connections: { seen: 2, promoted: 1 }, replies: { file: 1, write: 2, node: 3 } })

@@ -148,7 +148,7 @@ t.test('a connection whose keys OpenSSL has updated', async t => {
     await line('KEYUPDATE')
     write('GET /json HTTP/1.1\r\nHost: localhost\r\n\r\n')
     // OpenSSL has answered the key update before the first reply.
-    t.match(await decisions(1), [{ path: 'node', reason: 'payload-not-a-file' }])
+    t.match(await decisions(1), [{ path: 'node', reason: 'data' }])
     write(GET_FILE)
   })
   t.equal(sha256(bytes.subarray(-file.size)), file.sha256)

@@ -71,6 +71,6 @@ for (const how of ['over HTTP', 'over a Unix socket']) {
     await until(() => openCount(large.path) === 0)
     t.equal((await request(`${origin}/${large.name}`)).sha256, large.sha256)
     t.equal(files(), 8)
-    t.strictSame(app.ktls.stats().fallbacks, { 'payload-not-a-file': 1 })
+    t.strictSame(app.ktls.stats().fallbacks, { data: 1 })
   })
 }

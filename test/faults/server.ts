@@ -59,5 +59,5 @@ export function isRefusal ({ msg }: Record<string, unknown>): boolean {
 /** The reasons, other than that a reply has no file, that have been counted. */
 function grown (before: BackendStats, after: BackendStats): FallbackReason[] {
   const reasons = Object.keys(after.fallbacks) as FallbackReason[]
-  return reasons.filter(reason => reason !== 'payload-not-a-file' && after.fallbacks[reason] !== before.fallbacks[reason])
+  return reasons.filter(reason => reason !== 'data' && after.fallbacks[reason] !== before.fallbacks[reason])
 }

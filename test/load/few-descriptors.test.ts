@@ -27,7 +27,7 @@ t.test('a process with few descriptors left, or none', async t => {
 
   const table = [
     { lacks: 'the connection', outcome: 'cut' },
-    { lacks: 'the file', outcome: 500, fallbacks: { 'payload-not-a-file': 1 } },
+    { lacks: 'the file', outcome: 500, fallbacks: { data: 1 } },
     // Or the file's duplicate, where the page cache cannot be asked.
     { lacks: "the sender thread's first", outcome: 'whole', fallbacks: { 'no-resources': 1 } },
     { lacks: "the sender thread's second", outcome: 'whole', fallbacks: { 'no-resources': 2 } },

@@ -85,7 +85,7 @@ t.test('the application of README and docs, through the kernel', async t => {
   t.match(stats, { connections: { promoted: { kernel: 2 } }, replies: { file: { kernel: 2 } } })
   t.ok(stats.kernel!.promoted.software >= 2)
   t.match(lines.find(line => line.includes('a download ended early')), /"sent":\d+,"length":30000000/, 'the event was heard')
-  t.match(lines.find(line => line.includes('not offloaded')), '"reason":"payload-not-a-file"', 'the decision was seen')
+  t.match(lines.find(line => line.includes('not offloaded')), '"reason":"data"', 'the decision was seen')
   t.match(metrics, /^fastify_ktls_replies_total\{path="file",backend="kernel"\} 2$/m)
   const shown = runInNewContext(`(${blockWith('connections: { seen')})`) as typeof stats
   t.strictSame(keysOf({ ...shown, fallbacks: null }), keysOf({ ...stats, fallbacks: null }))

@@ -66,7 +66,7 @@ t.test('a small file whose turn comes late is finished once', async t => {
   ask(client, '/small', ['Connection: close'])
   t.equal((await readReply(client)).sha256, sha256(Buffer.from('done')))
   t.equal((await readReply(client)).sha256, file.sha256)
-  t.match(await decisions(2), [{ reason: 'payload-not-a-file' }, { reason: 'too-small' }])
+  t.match(await decisions(2), [{ reason: 'data' }, { reason: 'too-small' }])
   t.strictSame(endings, ['prefinish', 'finish'])
 })
 

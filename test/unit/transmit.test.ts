@@ -15,7 +15,7 @@ function transmitter (): Transmitter {
 
 t.test('a connection is not given back while its end is on its way', async t => {
   const socket = new Socket()
-  const transmit = new Transmit({} as Binding, socket, 'plain', {} as TransmitOwner)
+  const transmit = new Transmit({} as Binding, socket, {} as TransmitOwner)
   let aborted = 0
   let held = 0
   const ending = { ...transmitter(), shutdown: () => false, abort: () => ++aborted > 0, ref: () => { held++ }, unref: () => { held-- } } as Partial<Transmitter> as Transmitter
@@ -36,7 +36,7 @@ t.test('a connection is not given back while its end is on its way', async t => 
 
 t.test('an end is told also while somebody holds the clock', async t => {
   const socket = new Socket()
-  new Transmit({} as Binding, socket, 'plain', {} as TransmitOwner).begin({ ...transmitter(), shutdown: () => true } as Transmitter)
+  new Transmit({} as Binding, socket, {} as TransmitOwner).begin({ ...transmitter(), shutdown: () => true } as Transmitter)
   mock.timers.enable({ apis: ['setImmediate'] })
   t.teardown(() => mock.timers.reset())
   const finished = once(socket, 'finish')
@@ -46,7 +46,7 @@ t.test('an end is told also while somebody holds the clock', async t => {
 })
 
 t.test('a connection is given back between files, and what was sent still counts', async t => {
-  const transmit = new Transmit({} as Binding, new Socket(), 'plain', {} as TransmitOwner)
+  const transmit = new Transmit({} as Binding, new Socket(), {} as TransmitOwner)
   for (const [data, file] of [[1, 20], [2, 40]]) {
     transmit.begin(transmitter())
     t.ok(transmit.active)
@@ -66,7 +66,7 @@ t.test('a reset that sendfile(2) kept to itself is called what it was', async t 
     ['unix', 'sendfile', EPIPE, 'EPIPE']
   ] as const) {
     const socket = Object.defineProperty(new Socket(), 'localAddress', { value: ended === 'unix' ? undefined : '127.0.0.1' })
-    const transmit = new Transmit({} as Binding, socket, 'plain', {} as TransmitOwner)
+    const transmit = new Transmit({} as Binding, socket, {} as TransmitOwner)
     transmit.begin({ ...transmitter(), send: () => ({ error: -error, call }), shutdown: () => true } as Partial<Transmitter> as Transmitter)
     if (ended === true) {
       socket.push(null)
