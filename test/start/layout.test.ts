@@ -72,7 +72,7 @@ t.test('the dashboard of an emulated machine, where the server is gone', async t
     await page.route(/\/dashboard\/state/, async route => {
       const answer = await route.fetch()
       await route.fulfill({ json: { ...await answer.json() as object, emulated: true } })
-    }, { times: 1 })
+    })
     await page.goto('/dashboard')
     await page.getByText('emulated machine').waitFor()
     await page.route(/\/dashboard\/state/, route => route.abort())
