@@ -39,6 +39,8 @@ const USAGE = `usage: npm run bench -- [options]
   --help
 `
 
+const GUEST = { kernel: '6.12', node: 24 } as const
+
 /** Milliseconds after which the guest is ended. */
 const TIMEOUT = 2 * 60 * 60 * 1000
 
@@ -125,9 +127,9 @@ async function measureHere (order: Order): Promise<Measurement[]> {
 }
 
 async function measureInGuest (order: Order): Promise<Measurement[]> {
-  const command = onExt4([await nodeBinary(24, progress), ...measurer(order)])
+  const command = onExt4([await nodeBinary(GUEST.node, progress), ...measurer(order)])
   const env = { KTLS_TEST_CERTIFICATE: JSON.stringify(await certificate()) }
-  const guest = runInGuest({ kernel: '6.12', icount: true, memory: 3072, timeout: TIMEOUT, command, env, onProgress: progress })
+  const guest = runInGuest({ kernel: GUEST.kernel, icount: true, memory: 3072, timeout: TIMEOUT, command, env, onProgress: progress })
   guest.stderr.pipe(process.stderr)
   const measurements = collect(guest.stdout)
   const code = await guest.exited
@@ -137,13 +139,16 @@ async function measureInGuest (order: Order): Promise<Measurement[]> {
 
 const load = () => loadavg()[0]!.toFixed(1)
 
-/** What the figures of a machine that does other things as well depend on. */
-function circumstances ({ backend, samples, nginx }: Order, loadBefore: string): string {
+/** What the figures depend on; those of a guest on nothing else that this machine does. */
+function circumstances ({ guest, backend, samples, nginx }: Order, loadBefore: string): string {
   const processors = cpus()
+  const machine = guest
+    ? `a QEMU guest with Linux ${GUEST.kernel}, Node ${GUEST.node}`
+    : `${processors.length} × ${processors[0]!.model.trim()}, Linux ${release()}, Node ${process.versions.node}`
   return `\`npm run bench -- ${process.argv.slice(2).map(word => word.includes(' ') ? `"${word}"` : word).join(' ')}\`:
-${processors.length} × ${processors[0]!.model.trim()}, Linux ${release()}, Node ${process.versions.node}, nginx ${basename(nginx)};
+${machine}, nginx ${basename(nginx)};
 ${backend === 'plain' ? 'HTTP without TLS' : 'TLS 1.3 with AES-256-GCM'}; backend \`${backend}\`; ${samples} rounds, in each of which each server
-has a sample in turn; load average ${loadBefore} at the start, ${load()} at the end.
+has a sample in turn${guest ? '' : `; load average ${loadBefore} at the start, ${load()} at the end`}.
 `
 }
 
@@ -164,7 +169,7 @@ async function main (): Promise<void> {
   const order = { ...choice.order, nginx: await fetchNginx(progress) }
   const loadBefore = load()
   const figures = figuresOf(await (guest ? measureInGuest : measureHere)(order))
-  const text = guest ? report(figures, 'instructions') : `${circumstances(order, loadBefore)}\n${report(figures, 'seconds')}`
+  const text = `${circumstances(order, loadBefore)}\n${report(figures, guest ? 'instructions' : 'seconds')}`
   process.stdout.write(text)
   if (output === undefined) return
   await mkdir(output, { recursive: true })
