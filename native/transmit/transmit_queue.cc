@@ -192,8 +192,8 @@ TransmitQueue::Next TransmitQueue::TakeNext() {
   // More data closes an open record first. An abort may have left none.
   const bool held_up = records_->NeedsData() && (current_ || !items_.empty());
   if (control_ && !held_up) return Next::kControl;
-  const bool is_memory = current_ ? current_->IsInMemory() : !items_.empty();
-  if (!control_ && ending_ && !is_memory) return Next::kEnd;
+  const bool has_memory = current_ ? current_->IsInMemory() : !items_.empty();
+  if (!control_ && ending_ && !(memory_may_go_ && has_memory)) return Next::kEnd;
   if (!current_) {
     if (items_.empty()) {
       if (records_->HasUnsent() && failure_.error == 0) return Next::kFlush;
@@ -216,14 +216,6 @@ std::deque<TransmitItem> TransmitQueue::KeepMemory() {
   std::move(kept, items_.end(), std::back_inserter(rest));
   items_.erase(kept, items_.end());
   return rest;
-}
-
-// By the owner of a queue that ends.
-void TransmitQueue::DropMemory() {
-  current_.reset();
-  std::deque<TransmitItem> dropped;
-  std::lock_guard<std::mutex> lock(mutex_);
-  dropped.swap(items_);
 }
 
 // Whether the key is to be changed before anything else. By the owner, who holds the
@@ -255,10 +247,10 @@ TransmitQueue::Wait TransmitQueue::Work(uint64_t budget, bool patient) {
         wait = control_ ? CloseRecord() : WorkItem(&budget);
         break;
     }
-    // TCP has no more room, or had a turn's bytes.
-    if (ending_ && (wait == Wait::kSocket || wait == Wait::kTurn)) {
-      DropMemory();
-      if (wait == Wait::kTurn) return wait;
+    // TCP has no more room for memory, or had a turn's bytes.
+    if (ending_ && (wait == Wait::kSocket || wait == Wait::kTurn)) memory_may_go_ = false;
+    if (wait == Wait::kSocket && ending_ && !control_) continue;
+    if (wait == Wait::kSocket && ending_) {
       if (!records_->socket().HasStalled()) return Wait::kDelivery;
       control_.reset();
       wait = Wait::kNothing;
@@ -375,6 +367,11 @@ TransmitQueue::Wait TransmitQueue::ShutDown() {
 
 TransmitQueue::Wait TransmitQueue::FinishAborted() {
   current_.reset();
+  std::deque<TransmitItem> dropped;
+  {
+    std::lock_guard<std::mutex> lock(mutex_);
+    dropped.swap(items_);
+  }
   const bool shut_down = end_ == End::kShutDown;
   if (!shut_down && !records_->IsInTcp(unreported_) && !records_->socket().HasStalled())
     return Wait::kDelivery;

@@ -157,7 +157,6 @@ class TransmitQueue : public std::enable_shared_from_this<TransmitQueue> {
   Wait CloseRecord();
   bool KeyUpdateIsDue() const;
   std::deque<TransmitItem> KeepMemory();
-  void DropMemory();
   Wait WorkItem(uint64_t* budget);
   Wait SendBody(uint64_t* budget);
   Wait ShutDown();
@@ -192,8 +191,9 @@ class TransmitQueue : public std::enable_shared_from_this<TransmitQueue> {
   const std::unique_ptr<RecordLayer> records_;
   std::unique_ptr<TransmitItem> current_;
   std::unique_ptr<TransmitItem> control_;
-  bool ending_ = false;      // aborted_, as the owner has seen it
-  uint64_t unreported_ = 0;  // bytes taken of an operation that has not ended
+  bool ending_ = false;        // aborted_, as the owner has seen it
+  bool memory_may_go_ = true;  // while it ends
+  uint64_t unreported_ = 0;    // bytes taken of an operation that has not ended
   // Whether a queue that is lent may hold what was reported as written. Abort() asks, too.
   std::atomic<bool> owes_{true};
   End end_ = End::kOpen;
