@@ -32,7 +32,8 @@
       "transmit/lingering.cc",
       "transmit/sender.cc",
       "transmit/transmit_item.cc",
-      "transmit/transmit_queue.cc"
+      "transmit/transmit_queue.cc",
+      "transmit/transmit_work.cc"
     ]
   },
   "target_defaults": {

@@ -139,6 +139,7 @@ class TransmitQueue : public std::enable_shared_from_this<TransmitQueue> {
   const Lingering& lingering() const { return lingering_; }
 
  private:
+  // Who works is decided in transmit_queue.cc, how in transmit_work.cc.
   enum class Owner { kNobody, kCaller, kExecutor, kReader };
   // Of the transmit key: it is to be changed before the next data; now; it cannot be.
   enum class Key { kGood, kDue, kDueNow, kUsedUp };
