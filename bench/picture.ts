@@ -37,8 +37,11 @@ const [BAR, GAP] = [14, 10]
 /** Room for a figure, which stands to the right of Fastify's line where it would cross it. */
 const VALUE = 50
 
-/** Fastify's line, to the right of which is what costs more. */
+/** Up to Fastify's line, to the right of which is what costs more; less where a bar would not fit. */
 const WHOLE_WIDTH = 200
+
+/** What a line of a workload's name has room for, in letters. */
+const NAME = /\S.{0,15}(?= |$)/g
 
 const STYLE = `
 .ground { fill: #fff } text { fill: #1c2430 } .muted { fill: #5c6675 } .whole { stroke: #8a93a1 }
@@ -60,6 +63,9 @@ export function picture (report: string): string {
     .filter(({ shares }) => shares.some(share => share >= 0))
     .sort((one, other) => one.shares[0]! - other.shares[0]!)
 
+  const left = MARGIN + LABELS
+  const most = Math.max(...groups.flatMap(({ shares }) => shares.filter(share => share >= 0)))
+  const whole = Math.floor(Math.min(WHOLE_WIDTH, (WIDTH - left - VALUE) / most))
   const parts: string[] = []
   let y = MARGIN
   const line = (x: number, text: string, attributes = '') => parts.push(`<text x="${x}" y="${y + FONT - 1}"${attributes}>${text}</text>`)
@@ -73,21 +79,20 @@ export function picture (report: string): string {
     y += LINE
   }
   y += LINE
-  const left = MARGIN + LABELS
-  line(left + WHOLE_WIDTH, `${WHOLE}: 100 %`, ' class="muted" text-anchor="middle"')
+  line(left + whole, `${WHOLE}: 100 %`, ' class="muted" text-anchor="middle"')
   y += LINE + 2
   const top = y
   for (const { workload, shares } of groups) {
-    const names = workload.split(/(?<=,) /)
+    const names = workload.match(NAME) ?? []
     for (const [index, name] of names.entries()) {
       parts.push(`<text x="${left - 8}" y="${y + FONT - 2 + (BARS.length - names.length) * BAR / 2 + index * LINE}" text-anchor="end">${name}</text>`)
     }
     for (const [index, share] of shares.entries()) {
       if (share >= 0) {
-        const width = Math.max(share * WHOLE_WIDTH, 1)
+        const width = Math.max(share * whole, 1)
         parts.push(
           `<rect class="bar${index}" x="${left}" y="${y}" width="${width.toFixed(1)}" height="${BAR - 2}"/>`,
-          `<text x="${(left + Math.max(width, width + VALUE > WHOLE_WIDTH ? WHOLE_WIDTH : 0) + 5).toFixed(1)}" y="${y + FONT - 2}">${percent(share)}</text>`
+          `<text x="${(left + Math.max(width, width + VALUE > whole ? whole : 0) + 5).toFixed(1)}" y="${y + FONT - 2}">${percent(share)}</text>`
         )
       }
       y += BAR
@@ -100,7 +105,7 @@ export function picture (report: string): string {
     `<title>Instructions a request, as a share of ${WHOLE}'s</title>`,
     `<style>${STYLE}</style>`,
     `<rect class="ground" width="${WIDTH}" height="${height}" rx="6"/>`,
-    `<path class="whole" d="M${left + WHOLE_WIDTH} ${top - 4}V${height - GAP}" stroke-dasharray="2 3"/>`,
+    `<path class="whole" d="M${left + whole} ${top - 4}V${height - GAP}" stroke-dasharray="2 3"/>`,
     ...parts, '</svg>', ''
   ].join('\n')
 }
