@@ -56,10 +56,10 @@ export class Promoter implements TransmitOwner {
     const refusal = this.#try(connection, socket)
     if (refusal !== 'not-ready') return done(refusal)
     const transmit = this.#transmitOf(socket)
-    transmit.hold()
+    transmit.held.begin()
     later(() => this.promote(connection, socket, refusal => {
       done(refusal)
-      transmit.handOn()
+      transmit.held.handOn()
     }, 1))
   }
 
@@ -163,7 +163,7 @@ export class Promoter implements TransmitOwner {
 
 /** Whether Node may have something of the socket's to write. */
 function isWriting (socket: Socket): boolean {
-  return socket.writableLength > 0 && Transmit.of(socket)?.holds !== true
+  return socket.writableLength > 0 && Transmit.of(socket)?.held.any !== true
 }
 
 function describe ({ call, error }: Failure): string {

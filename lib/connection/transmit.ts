@@ -7,7 +7,8 @@ import type { Backend } from '../../types/index'
 import type { Binding, Failure, FileRange, Session, TransmitEvent, Transmitter } from '../binding'
 import { FST_KTLS_BYPASSED, FST_KTLS_FILE_TRUNCATED } from '../errors'
 import { CUT_WRITES_FAIL, bufferedChunks, bytesDispatched, endWithReply, endsWithReply, guardIdleTimer, isReceivingRequest, later, refreshIdleTimer } from './internals'
-import { chunkFor, copyOf, isRange, lengthOf, partsOf, sizeOf, takeBack } from './parts'
+import { HeldWrites } from './held-writes'
+import { chunkFor, isRange, lengthOf, partsOf, sizeOf, takeBack } from './parts'
 import type { Chunk } from './parts'
 
 type Callback = (error?: Error | null) => void
@@ -22,20 +23,9 @@ const FILE_CALLS = new Set(['sendfile', 'read'])
 /** What these give for the socket's sake (man 7 tcp, man 7 ip): sendfile(2), and Node's own read, which destroys the socket. */
 const CONNECTION_ERRORS = new Set(['ECONNRESET', 'EPIPE', 'ETIMEDOUT', 'EHOSTUNREACH', 'ENETUNREACH'])
 
-/** Those whose writes wait for the event loop: at the end of the process it does not turn any more. */
-const holding = new Set<Transmit>()
-
-function handAllOn (): void {
-  for (const transmit of holding) transmit.handOn()
-}
-
 /** What a write ends with that a destroy cuts off. */
 function cutWrite (): Error | null {
   return CUT_WRITES_FAIL ? Object.assign(new Error('write ECANCELED'), { errno: -ECANCELED, code: 'ECANCELED', syscall: 'write' }) : null
-}
-
-function isCut (error: NodeJS.ErrnoException | null | undefined): boolean {
-  return error?.code === 'ECANCELED'
 }
 
 /** Whether a failed write failed on this side, for the file's sake or OpenSSL's, and not for the client's. */
@@ -43,11 +33,6 @@ export function isOwnError (error: Error): boolean {
   if (error instanceof FST_KTLS_FILE_TRUNCATED) return true
   const { syscall = '', code = '' } = error as NodeJS.ErrnoException
   return syscall === 'seal' || (FILE_CALLS.has(syscall) && !CONNECTION_ERRORS.has(code))
-}
-
-interface Held {
-  readonly bytes: number
-  readonly write: () => void
 }
 
 /** Data that a sender has to seal. */
@@ -74,6 +59,8 @@ export interface TransmitOwner {
 export class Transmit {
   /** How the socket wrote, ended and was destroyed before. */
   readonly former: Former
+  /** What is written while a promotion waits. */
+  readonly held = new HeldWrites()
   readonly #binding: Binding
   readonly #socket: Socket
   readonly #owner: TransmitOwner
@@ -82,8 +69,6 @@ export class Transmit {
   #session: Session | undefined
   /** The Writable waits for one thing at a time. */
   #waiting: Callback | undefined
-  #holding = false
-  #held: Held | undefined
   #expected: LargeData | undefined
   /** Ranges on their way through the Writable; of these, how many the backend has been given. */
   #ranges = 0
@@ -128,7 +113,7 @@ export class Transmit {
   /** Gives a connection without TLS back to Node, unless something is on its way, or its end has begun. */
   release (): void {
     if (this.#session !== undefined || this.#transmitter === undefined) return
-    if (this.#ranges > 0 || this.#waiting !== undefined || this.#socket.writableEnded) return
+    if (this.#ranges > 0 || this.#waiting !== undefined || this.#socket.writableEnded || this.#socket.destroyed) return
     this.#before = { data: this.dataBytes, file: this.fileBytes }
     // Its thread may be about to see that all is done: the socket has what was taken.
     this.#transmitter.abort()
@@ -163,7 +148,8 @@ export class Transmit {
         // Something between has put another chunk in its place: the body is lost.
         if (error == null && !this.#socket.destroyed) error = this.#lose()
       }
-      callback(isCut(error) ? null : error)
+      const isCut = this.#socket.destroyed && (error as NodeJS.ErrnoException | null | undefined)?.code === 'ECANCELED'
+      callback(isCut ? null : error)
     })
   }
 
@@ -210,35 +196,6 @@ export class Transmit {
     if (!endWithReply(this.#socket)) this.#socket.destroySoon()
   }
 
-  /** Keeps what the socket writes, until `handOn`: corking would not do, as the end of a response uncorks its socket. */
-  hold (): void {
-    this.#holding = true
-    if (holding.size === 0) process.on('exit', handAllOn)
-    holding.add(this)
-  }
-
-  /** Whether a write is kept: then neither Node nor the backend has one of the socket's. */
-  get holds (): boolean {
-    return this.#held !== undefined
-  }
-
-  /** Gives what was kept to the backend, if it sends by now, else to Node, which has it leave also where the socket is about to be destroyed. */
-  handOn (): void {
-    const held = this.#held
-    this.#held = undefined
-    this.#holding = false
-    if (holding.delete(this) && holding.size === 0) process.off('exit', handAllOn)
-    held?.write()
-  }
-
-  /** Whether a write is kept. `write` writes it anew, in place of the application's memory by copies. */
-  keep (chunks: readonly Chunk[], write: (copies: Chunk[]) => void): boolean {
-    if (!this.#holding) return false
-    const copies = chunks.map(({ chunk, encoding }) => ({ chunk: copyOf(chunk), encoding }))
-    this.#held = { bytes: copies.reduce((sum, chunk) => sum + sizeOf(chunk), 0), write: () => write(copies) }
-    return true
-  }
-
   destroy (error: Error | null, callback: Callback): void {
     // Drops what the backend has not taken; what was reported as written still goes out.
     this.#transmitter!.abort()
@@ -264,15 +221,18 @@ export class Transmit {
     this.#await(this.#transmitter!.send(parts), callback)
   }
 
-  /** Has `payload`, a reply's, read from where it lies, and calls `given` once when the backend is given data that a sender seals. Of several the last one. */
-  expect (payload: unknown, given: () => void): void {
-    this.#expected = { payload, given }
+  /**
+   * Has a reply's payload read from where it lies, and tells once when the backend is given data that a sender seals. Of
+   * several the last one; `undefined` once the reply has finished without.
+   */
+  expect (data: LargeData | undefined): void {
+    this.#expected = data
   }
 
   #largeDataGiven (): void {
-    const expected = this.#expected
+    const data = this.#expected
     this.#expected = undefined
-    expected?.given()
+    data?.given()
   }
 
   /** RFC 8446 6.1: close_notify, then the end of the sending side; told of in a later turn of the event loop, as libuv does. */
@@ -319,7 +279,7 @@ export class Transmit {
 
   /** As Node counts: all that was handed on, and what still waits in the Writable. */
   get bytesWritten (): number {
-    let bytes = this.nodeBytes + this.#submitted + (this.#held?.bytes ?? 0)
+    let bytes = this.nodeBytes + this.#submitted + this.held.bytes
     for (const chunk of bufferedChunks(this.#socket)) bytes += sizeOf(chunk)
     return bytes
   }
@@ -367,13 +327,13 @@ function method (value: (this: TakenOver, ...args: never[]) => void): PropertyDe
 const TAKEN_OVER: PropertyDescriptorMap = {
   _write: method(function (chunk: Uint8Array | string, encoding: BufferEncoding, callback: Callback) {
     const transmit = this[kTransmit]
-    if (transmit.keep([{ chunk, encoding }], ([copy]) => this._write(copy!.chunk, encoding, callback))) return
+    if (transmit.held.keep([{ chunk, encoding }], ([copy]) => this._write(copy!.chunk, encoding, callback))) return
     if (transmit.active) transmit.send([{ chunk, encoding }], callback)
     else transmit.former._write.call(this, chunk, encoding, callback)
   }),
   _writev: method(function (chunks: Chunk[], callback: Callback) {
     const transmit = this[kTransmit]
-    if (transmit.keep(chunks, copies => this._writev!(copies, callback))) return
+    if (transmit.held.keep(chunks, copies => this._writev!(copies, callback))) return
     if (transmit.active) transmit.send(chunks, callback)
     else transmit.former._writev.call(this, chunks, callback)
   }),
@@ -386,7 +346,7 @@ const TAKEN_OVER: PropertyDescriptorMap = {
     const transmit = this[kTransmit]
     if (transmit.active) transmit.destroy(error, callback)
     else {
-      transmit.handOn()
+      transmit.held.handOn()
       transmit.former._destroy.call(this, error, callback)
     }
   }),

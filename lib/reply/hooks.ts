@@ -60,7 +60,9 @@ export function offloadHooks (fastify: FastifyInstance, { binding, support, back
     // Something else than the response consumed the stream, or was written in the data's place; or the reply came past Fastify,
     // by reply.hijack() or reply.raw, so that onSend did not see it.
     const reason = decisions.isOffered(request) ? 'payload-wrapped' : 'hijacked'
-    decisions.decide(request, connections.of(request.raw.socket)?.way ?? BY_NODE, reason)
+    const connection = connections.of(request.raw.socket)
+    connection?.transmit?.expect(undefined)
+    decisions.decide(request, connection?.way ?? BY_NODE, reason)
   }
 
   const routeData = (request: FastifyRequest, reply: FastifyReply, connection: Connection, payload: unknown) => {
@@ -74,7 +76,7 @@ export function offloadHooks (fastify: FastifyInstance, { binding, support, back
     // A later hook may put something else in its place.
     const promote = () => promoter.promoteFor(connection, socket, refusal => {
       if (refusal !== undefined) decisions.decide(request, connection.way, refusal)
-      else connection.transmit!.expect(payload, () => decisions.decide(request, connection.way, null))
+      else connection.transmit!.expect({ payload, given: () => decisions.decide(request, connection.way, null) })
     })
     // Null while others have their turn on the connection.
     if (reply.raw.socket === null) reply.raw.once('socket', promote)

@@ -99,7 +99,7 @@ class TransmitQueue : public std::enable_shared_from_this<TransmitQueue> {
   // OpenSSL has sealed application data, which nobody sends.
   void Bypass();
 
-  // Drops all that the record layer has not taken yet, but for memory that TCP takes at once, and
+  // Drops all that the record layer has not taken yet, but for memory that TCP has room for, and
   // closes the descriptor as soon as nothing that was reported written can be cut off. True when it
   // is closed already; else the listener hears of it.
   bool Abort();
@@ -143,8 +143,8 @@ class TransmitQueue : public std::enable_shared_from_this<TransmitQueue> {
   enum class Owner { kNobody, kCaller, kExecutor, kReader };
   // Of the transmit key: it is to be changed before the next data; now; it cannot be.
   enum class Key { kGood, kDue, kDueNow, kUsedUp };
-  // Of the sending side: close_notify is sent, after which no record may follow
-  // (RFC 8446 6.1); the FIN too.
+  // Of the sending side: close_notify or a fatal alert is sent, after which no record may
+  // follow (RFC 8446 6.1, 6.2); the FIN too.
   enum class End { kOpen, kNotified, kShutDown };
   enum class Next { kNothing, kFlush, kControl, kItem, kEnd };
 
@@ -157,7 +157,7 @@ class TransmitQueue : public std::enable_shared_from_this<TransmitQueue> {
   Wait WorkRecord(std::unique_ptr<TransmitItem>* item);
   Wait CloseRecord();
   bool KeyUpdateIsDue() const;
-  std::deque<TransmitItem> KeepMemory();
+  std::deque<TransmitItem> DropAtEnd();
   Wait WorkItem(uint64_t* budget);
   Wait SendBody(uint64_t* budget);
   Wait ShutDown();
@@ -192,9 +192,9 @@ class TransmitQueue : public std::enable_shared_from_this<TransmitQueue> {
   const std::unique_ptr<RecordLayer> records_;
   std::unique_ptr<TransmitItem> current_;
   std::unique_ptr<TransmitItem> control_;
-  bool ending_ = false;        // aborted_, as the owner has seen it
-  bool memory_may_go_ = true;  // while it ends
-  uint64_t unreported_ = 0;    // bytes taken of an operation that has not ended
+  bool ending_ = false;         // aborted_, as the owner has seen it
+  bool memory_may_go_ = false;  // while it ends
+  uint64_t unreported_ = 0;     // bytes taken of an operation that has not ended
   // Whether a queue that is lent may hold what was reported as written. Abort() asks, too.
   std::atomic<bool> owes_{true};
   End end_ = End::kOpen;

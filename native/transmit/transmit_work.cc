@@ -14,7 +14,7 @@ TransmitQueue::Next TransmitQueue::TakeNext() {
   std::lock_guard<std::mutex> lock(mutex_);
   if (aborted_ && !ending_) {
     ending_ = true;
-    dropped = KeepMemory();
+    dropped = DropAtEnd();
   }
   if (cut_) {
     end_ = End::kShutDown;
@@ -44,16 +44,25 @@ TransmitQueue::Next TransmitQueue::TakeNext() {
   return Next::kItem;
 }
 
-// Of what waits when the connection is cut, TCP may have what lies in memory and comes before all
-// else, as libuv would have given it that at once. Returns the rest. The owner holds the mutex.
-std::deque<TransmitItem> TransmitQueue::KeepMemory() {
-  std::deque<TransmitItem> rest;
-  auto kept = items_.begin();
-  if (!current_ || current_->IsInMemory())
-    while (kept != items_.end() && kept->IsInMemory()) ++kept;
-  std::move(kept, items_.end(), std::back_inserter(rest));
-  items_.erase(kept, items_.end());
-  return rest;
+// What is not sent any more when the connection is cut. TCP may have what lies in memory and comes
+// before all else, as libuv would have given it that at once; but not after a fatal alert (RFC 8446
+// 6.2), nor under a key that the client wants changed (4.6.3). The owner holds the mutex.
+std::deque<TransmitItem> TransmitQueue::DropAtEnd() {
+  if (control_ && control_->kind == TransmitItem::Kind::kKeyUpdate) control_.reset();
+  memory_may_go_ = !control_ && controls_.empty() && end_ == End::kOpen &&
+                   (key_ == Key::kGood || key_ == Key::kUsedUp);
+  auto first = items_.begin();
+  if (memory_may_go_ && (!current_ || current_->IsInMemory()))
+    while (first != items_.end() && first->IsInMemory()) ++first;
+  std::deque<TransmitItem> dropped(std::make_move_iterator(first),
+                                   std::make_move_iterator(items_.end()));
+  items_.erase(first, items_.end());
+  // An alert needs some of it to close an open record.
+  if (current_ && !memory_may_go_ && !records_->NeedsData()) {
+    dropped.push_back(std::move(*current_));
+    current_.reset();
+  }
+  return dropped;
 }
 
 // Whether the key is to be changed before anything else. By the owner, who holds the
@@ -85,9 +94,11 @@ TransmitQueue::Wait TransmitQueue::Work(uint64_t budget, bool patient) {
         wait = control_ ? CloseRecord() : WorkItem(&budget);
         break;
     }
-    // TCP has no more room for memory, or had a turn's bytes.
-    if (ending_ && (wait == Wait::kSocket || wait == Wait::kTurn)) memory_may_go_ = false;
-    if (wait == Wait::kSocket && ending_ && !control_) continue;
+    // TCP has no more room, or had a turn's bytes.
+    if (memory_may_go_ && (wait != Wait::kNothing || budget == 0)) {
+      memory_may_go_ = false;
+      continue;
+    }
     if (wait == Wait::kSocket && ending_) {
       if (!records_->socket().HasStalled()) return Wait::kDelivery;
       control_.reset();
@@ -108,22 +119,24 @@ TransmitQueue::Wait TransmitQueue::Flush() {
 // kNothing, as below: the item is done, or failed and gone.
 TransmitQueue::Wait TransmitQueue::WorkRecord(std::unique_ptr<TransmitItem>* item) {
   const bool is_key_update = (*item)->kind == TransmitItem::Kind::kKeyUpdate;
-  const bool lost = ending_ && (is_key_update || records_->NeedsData());
+  const bool lost = ending_ && records_->NeedsData();
   if (end_ != End::kOpen || lost) {
     item->reset();
     return Wait::kNothing;
   }
   Sent sent;
+  bool last = false;  // close_notify, or a fatal alert
   if (is_key_update) {
     sent = records_->UpdateKey();
   } else {
     const std::vector<uint8_t>& alert = (*item)->alert;
     sent = records_->SendControl(kAlertRecord, alert.data(), alert.size());
+    last = item == &current_ || alert[0] == SSL3_AL_FATAL;
   }
   const auto error = static_cast<int>(sent.bytes);
   if (error == -EINTR) return Wait::kTurn;
   if (error == -EAGAIN) return Wait::kSocket;
-  if (error == 0 && item == &current_) end_ = End::kNotified;
+  if (error == 0 && last) end_ = End::kNotified;
   item->reset();
   if (error != 0) {
     Fail(error, sent.call);
@@ -156,7 +169,8 @@ TransmitQueue::Wait TransmitQueue::WorkItem(uint64_t* budget) {
     case TransmitItem::Kind::kShutdown:
       return ShutDown();
     default:
-      return SendBody(budget);
+      // As SSL_write(3) after a fatal alert.
+      return end_ == End::kOpen ? SendBody(budget) : Fail(-EPROTO, "sendmsg");
   }
 }
 
@@ -230,7 +244,8 @@ TransmitQueue::Wait TransmitQueue::FinishAborted() {
 
 void TransmitQueue::Finish() {
   const bool settles = current_->settles;
-  if (!current_->more) Owe();
+  // Of what is cut nobody is told.
+  if (!current_->more && !ending_) Owe();
   current_.reset();
   if (settles) Settle({});
 }

@@ -164,6 +164,11 @@ export class RecordClient extends EventEmitter<{ progress: [] }> {
     return { head: text, complete: bytes.length >= end, sha256: sha256(bytes.subarray(head, end)) }
   }
 
+  /** Bytes of data that no reply has taken. */
+  get size (): number {
+    return this.#size
+  }
+
   #received (): Buffer {
     if (this.#data.length !== 1) this.#data = [Buffer.concat(this.#data)]
     return this.#data[0]!
@@ -189,6 +194,8 @@ export class RecordClient extends EventEmitter<{ progress: [] }> {
     }
     this.#started = true
     const { type, content } = opened
+    // RFC 8446 6
+    if (this.alerts.length > 0) throw new Error('a record after an alert')
     if (type === CONTENT.data) {
       this.#data.push(content)
       this.#size += content.length
