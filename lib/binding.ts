@@ -19,8 +19,14 @@ export interface LastingBytes {
   readonly bytes: Uint8Array
 }
 
+/** Text as UTF-8, in memory of the native part's own, which is free once it is sent. `length` is in bytes. */
+export interface Text {
+  readonly text: string
+  readonly length: number
+}
+
 /** Data without more is read within the call, or copied. */
-export type Part = Uint8Array | LastingBytes | FileRange
+export type Part = Uint8Array | LastingBytes | Text | FileRange
 
 /** The transmit side of a promoted connection (native/transmit/transmit_queue.h). */
 export interface Transmitter {

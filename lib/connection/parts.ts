@@ -1,5 +1,5 @@
 import workerThreads from 'node:worker_threads'
-import type { Binding, FileRange, LastingBytes, Part } from '../binding'
+import type { Binding, FileRange, LastingBytes, Part, Text } from '../binding'
 
 /** What a Writable hands out. */
 export interface Chunk {
@@ -45,6 +45,8 @@ export function copyOf (chunk: Uint8Array | string): Uint8Array | string {
   return copy
 }
 
+const UTF8 = new Set<BufferEncoding>(['utf8', 'utf-8'])
+
 type Memory = Pick<Binding, 'inlineBytes' | 'transferMovesPinned'>
 
 /**
@@ -67,6 +69,11 @@ export function partsOf (chunks: readonly Chunk[], lasting: unknown, memory: Mem
       continue
     }
     if (chunk.length === 0) continue
+    if (typeof chunk === 'string' && chunk.length > memory.inlineBytes && UTF8.has(encoding)) {
+      endRun()
+      parts.push({ text: chunk, length: Buffer.byteLength(chunk) } satisfies Text)
+      continue
+    }
     const bytes = typeof chunk === 'string' ? Buffer.from(chunk, encoding) : chunk
     if (bytes.length <= memory.inlineBytes) {
       run.push(bytes)

@@ -56,12 +56,12 @@ export function offloadHooks (fastify: FastifyInstance, { binding, support, back
   const plainRefusal = backends.includes('plain') ? undefined : 'plain-http'
 
   const finished = (request: FastifyRequest) => {
+    const connection = connections.of(request.raw.socket)
+    connection?.transmit?.expect(undefined)
     if (decisions.isMade(request)) return
     // Something else than the response consumed the stream, or was written in the data's place; or the reply came past Fastify,
     // by reply.hijack() or reply.raw, so that onSend did not see it.
     const reason = decisions.isOffered(request) ? 'payload-wrapped' : 'hijacked'
-    const connection = connections.of(request.raw.socket)
-    connection?.transmit?.expect(undefined)
     decisions.decide(request, connection?.way ?? BY_NODE, reason)
   }
 

@@ -57,8 +57,8 @@ class TransmitterWrap : public Napi::ObjectWrap<TransmitterWrap> {
     return Napi::Number::New(info.Env(), static_cast<double>(value));
   }
 
-  // send(parts: (Uint8Array | { bytes: Uint8Array } | { fd, offset, length })[]). Takes over the
-  // fds. `bytes` may be read until they are sent.
+  // send(parts: (Uint8Array | { bytes: Uint8Array } | { text, length } | { fd, offset, length
+  // })[]). Takes over the fds. `bytes` may be read until they are sent.
   Napi::Value Send(const Napi::CallbackInfo& info) {
     const auto parts = info[0].As<Napi::Array>();
     std::vector<TransmitItem> items;
@@ -73,6 +73,10 @@ class TransmitterWrap : public Napi::ObjectWrap<TransmitterWrap> {
       if (object.Has("bytes")) {
         const auto bytes = object.Get("bytes").As<Napi::Uint8Array>();
         items.push_back(DataItem(bytes, parts_.environment->Pin(info.Env(), bytes.ArrayBuffer())));
+      } else if (object.Has("text")) {
+        items.push_back(
+            TextItem(object.Get("text").As<Napi::String>(),
+                     static_cast<size_t>(object.Get("length").As<Napi::Number>().Int64Value())));
       } else {
         UniqueFd file(object.Get("fd").As<Napi::Number>().Int32Value());
         items.push_back(TransmitItem::Body(std::make_unique<FileBody>(
@@ -86,6 +90,19 @@ class TransmitterWrap : public Napi::ObjectWrap<TransmitterWrap> {
   static TransmitItem DataItem(Napi::Uint8Array bytes, std::shared_ptr<const void> pinned) {
     return TransmitItem::Body(
         std::make_unique<DataBody>(bytes.Data(), bytes.ByteLength(), std::move(pinned)));
+  }
+
+  // `length` bytes as UTF-8. Text with as many UTF-16 units is ASCII, which Latin-1 has in common
+  // with it.
+  static TransmitItem TextItem(Napi::String text, size_t length) {
+    std::unique_ptr<uint8_t[]> bytes(new uint8_t[length + 1]);
+    auto* const to = reinterpret_cast<char*>(bytes.get());
+    size_t units = 0;
+    size_t written = 0;
+    napi_get_value_string_utf16(text.Env(), text, nullptr, 0, &units);
+    const auto write = units == length ? napi_get_value_string_latin1 : napi_get_value_string_utf8;
+    write(text.Env(), text, to, length + 1, &written);
+    return TransmitItem::Body(std::make_unique<DataBody>(std::move(bytes), written));
   }
 
   // shutdown(receiving)

@@ -50,6 +50,8 @@ class DataBody : public BodySource {
   // Borrows the bytes until Own(), or for as long as they are `pinned`.
   DataBody(const uint8_t* bytes, uint64_t length, std::shared_ptr<const void> pinned = nullptr)
       : BodySource(length), bytes_(bytes), pinned_(std::move(pinned)) {}
+  DataBody(std::unique_ptr<uint8_t[]> owned, uint64_t length)
+      : BodySource(length), bytes_(owned.get()), owned_(std::move(owned)) {}
 
   uint64_t AtHand(uint64_t length) override { return length; }
   bool IsInMemory() const override { return true; }

@@ -108,7 +108,8 @@ bool TransmitQueue::Abort() {
     if (aborted_) return true;
     aborted_ = true;
     owner = owner_;
-    if (owner != Owner::kExecutor) dropped.swap(items_);
+    // An alert needs some of it to close an open record.
+    if (owner != Owner::kExecutor && controls_.empty()) dropped.swap(items_);
     if (owner == Owner::kNobody) owner_ = Owner::kCaller;
     // A disk may take its time, or never answer: the client need not wait for it.
     if (owner == Owner::kReader && !owes_ && controls_.empty())

@@ -54,11 +54,13 @@ std::deque<TransmitItem> TransmitQueue::DropAtEnd() {
   auto first = items_.begin();
   if (memory_may_go_ && (!current_ || current_->IsInMemory()))
     while (first != items_.end() && first->IsInMemory()) ++first;
+  // An alert needs some of what comes next to close an open record.
+  const bool closes = (control_ || !controls_.empty()) && records_->NeedsData();
+  if (closes && !current_ && first != items_.end()) ++first;
   std::deque<TransmitItem> dropped(std::make_move_iterator(first),
                                    std::make_move_iterator(items_.end()));
   items_.erase(first, items_.end());
-  // An alert needs some of it to close an open record.
-  if (current_ && !memory_may_go_ && !records_->NeedsData()) {
+  if (current_ && !memory_may_go_ && !closes) {
     dropped.push_back(std::move(*current_));
     current_.reset();
   }

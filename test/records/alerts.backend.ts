@@ -18,8 +18,10 @@ const file = makeFile(folder, 200_000)
 const large = makeFile(folder, 30 << 20)
 /** As much, which a server has in memory. */
 const data = Buffer.alloc(30 << 20, 'data')
+/** Each more than the event loop seals itself. */
+const WRITE = 140_000
 
-const TRANSFERS = { 'of a file': `/${large.name}`, 'of data': '/data' } as const
+const TRANSFERS = { 'of a file': `/${large.name}`, 'of data': '/data', 'of many writes': '/writes' } as const
 type Transfer = keyof typeof TRANSFERS
 
 /** What a client can do wrong, and the fatal alert that it has to get (RFC 8446 6.2). */
@@ -41,6 +43,11 @@ async function make (t: Tap.Test, wrong: (client: RecordClient) => void, options
     ...options,
     setup: app => {
       app.get('/data', async () => data)
+      app.get('/writes', (_request, reply) => {
+        reply.hijack().raw.writeHead(200, { 'content-length': data.length })
+        for (let at = 0; at < data.length; at += WRITE) reply.raw.write(data.subarray(at, at + WRITE))
+        reply.raw.end()
+      })
       app.server.on('secureConnection', (socket: TLSSocket) => {
         sockets.push(socket)
         socket.on('error', (error: NodeJS.ErrnoException) => events.push(`error ${error.code}`))
@@ -71,7 +78,7 @@ async function make (t: Tap.Test, wrong: (client: RecordClient) => void, options
   return { alerts: client.alerts, events }
 }
 
-for (const transfer of [undefined, 'of a file', 'of data'] as const) {
+for (const transfer of [undefined, 'of a file', 'of data', 'of many writes'] as const) {
   t.test(transfer === undefined ? 'mistakes of a client between replies' : `mistakes of a client during a transfer ${transfer}`, async t => {
     for (const [name, [alert, wrong]] of Object.entries(WRONGS)) {
       await t.test(name, async t => {

@@ -71,6 +71,8 @@ for (const version of SECURE ? ['TLSv1.2', 'TLSv1.3'] as const : [undefined]) {
       'a typed array': { payload: new Uint32Array(bytes.buffer, bytes.byteOffset, 200_000), body: bytes.subarray(0, 800_000) },
       ascii: { payload: text, body: text },
       'of two bytes a character': { payload: 'ä'.repeat(300_000), body: 'ä'.repeat(300_000) },
+      'of one to four bytes a character': { payload: 'aä€😀'.repeat(100_000), body: 'aä€😀'.repeat(100_000) },
+      'halves of surrogate pairs': { payload: 'a\ud83d'.repeat(100_000), body: 'a\ufffd'.repeat(100_000) },
       json: { payload: list, body: JSON.stringify(list) },
       'the first that is too large': { payload: bytes.subarray(0, INLINE + 1), body: bytes.subarray(0, INLINE + 1) }
     }
@@ -340,6 +342,30 @@ t.test('request, response and socket see what they see without the plugin', asyn
     const inOrder = name === 'the client leaves' ? (events: string[]) => events.sort() : (events: string[]) => events
     t.strictSame(inOrder(seen), inOrder(expected), name)
   }
+})
+
+t.test('data in whose place an error is sent is not kept', async t => {
+  let payload: WeakRef<Buffer> | undefined
+  const { port } = await startServer(t, {
+    ktls: {},
+    setup: app => {
+      app.addHook('onSend', async request => { if (request.url === '/failing') throw new Error('a hook fails') })
+      app.get('/first', async () => bytes.subarray(0, INLINE + 1))
+      app.get('/failing', async () => {
+        const made = Buffer.alloc(MUCH)
+        payload = new WeakRef(made)
+        return made
+      })
+    }
+  })
+  const client = await get(port, '/first')
+  await readReply(client)
+  ask(client, '/failing')
+  t.match((await readReply(client)).head, / 500 /)
+  await until(() => {
+    gc!()
+    return payload!.deref() === undefined
+  })
 })
 
 t.test('data that another hook replaces', async t => {
