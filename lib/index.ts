@@ -3,14 +3,14 @@ import fp from 'fastify-plugin'
 import type { FastifyKtlsOptions } from '../types/index'
 import { FST_KTLS_ALREADY_REGISTERED } from './errors'
 import { Installation } from './installation'
-import { handIn } from './installed'
+import { handIn, isInstalled } from './installed'
 import { parseOptions } from './options'
 import { declareDecision } from './reply/decisions'
 import { asOwnHook } from './reply/unseen'
 
 const plugin: FastifyPluginAsync<FastifyKtlsOptions> = async (fastify, options) => {
   const settings = parseOptions({ ...options })
-  if (isRegistered(fastify)) throw new FST_KTLS_ALREADY_REGISTERED()
+  if (isInstalled(fastify)) throw new FST_KTLS_ALREADY_REGISTERED()
   const installation = new Installation(fastify, settings)
   declareDecision(fastify)
   const hand = handIn(fastify)
@@ -22,11 +22,6 @@ const plugin: FastifyPluginAsync<FastifyKtlsOptions> = async (fastify, options) 
   }
   installation.start()
   addHooks(fastify, installation)
-}
-
-/** By what it has decorated, also where another evaluation of this file did. A decorator of the application's is not ours. */
-function isRegistered ({ ktls }: Partial<FastifyInstance>): boolean {
-  return ktls?.support !== undefined
 }
 
 function addHooks (fastify: FastifyInstance, installation: Installation): void {

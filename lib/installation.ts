@@ -77,7 +77,7 @@ function requireKernel (fastify: FastifyInstance, support: Support, secure: bool
 
 /** As far as is known: a server of the application's own (`serverFactory`) does not say. */
 function isHttp2Only ({ initialConfig: { http2, https } }: FastifyInstance): boolean {
-  return http2 === true && (https === true || (typeof https === 'object' && !https.allowHTTP1))
+  return http2 === true && !(typeof https === 'object' && https.allowHTTP1)
 }
 
 function refuseTls (backends: readonly Backend[], allowed: readonly Backend[], { reason }: Support): FallbackReason | undefined {
@@ -92,15 +92,20 @@ interface Announced {
   readonly by: string | undefined
 }
 
-function announce ({ log }: FastifyInstance, support: Support, { backends, allowed, secure, by }: Announced): void {
+function announce (fastify: FastifyInstance, support: Support, { backends, allowed, secure, by }: Announced): void {
+  const { log } = fastify
   const { reason, kernel } = support
   const said = (text: string) => by === undefined ? text : `${by}: ${text}`
-  if (!secure && backends.includes('plain')) {
+  if (isHttp2Only(fastify)) {
+    log.warn({ ktls: { reason: 'http2', kernel } }, said('replies go the ordinary way, as this instance speaks HTTP/2 only; "https: { allowHTTP1: true }" lets it speak HTTP/1.1 too'))
+  } else if (!secure && !allowed.includes('plain')) {
+    log.warn({ ktls: { reason: 'plain-http', kernel } }, said('replies go the ordinary way, as this instance has no TLS, and the option "backends" leaves "plain" out'))
+  } else if (!secure && backends.includes('plain')) {
     log.info({ ktls: { backends: ['plain'], kernel } }, said('file replies go by sendfile(2), as this instance has no TLS'))
   } else if (backends.includes('kernel')) {
     log.info({ ktls: support }, said(`kernel TLS offload is available on Linux ${kernel}: ${listSupport(support)}`))
   } else if (backends.includes('threads')) {
-    const why = support.available ? 'the option "backends" leaves the kernel out' : `kernel TLS is not available: ${explain(support)}`
+    const why = allowed.includes('kernel') ? `kernel TLS is not available: ${explain(support)}` : 'the option "backends" leaves the kernel out'
     log.info({ ktls: { backends, reason, kernel } }, said(`file replies go by sender threads, as ${why}`))
   } else if (backends.includes('plain') && !allowed.includes('kernel')) {
     log.warn({ ktls: { backends, kernel } }, said('replies over TLS go the ordinary way, as the option "backends" names only "plain"'))

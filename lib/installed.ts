@@ -17,6 +17,11 @@ export type Hand = (context: FastifyInstance, installed: Installed) => void
  */
 export const kHand = Symbol.for('fastify-ktls.hand')
 
+/** Whether fastify-ktls is in this context or one around it, be it of another copy of the package. A decorator of the application's is not ours. */
+export function isInstalled ({ ktls }: Partial<FastifyInstance>): boolean {
+  return ktls?.support !== undefined
+}
+
 /** That of the preload, where it is in this context or one around it. */
 export function handIn (context: FastifyInstance): Hand | undefined {
   return (context as { [kHand]?: Hand })[kHand]

@@ -4,12 +4,14 @@ import type { FastifyInstance, FastifyPluginAsync, RouteOptions } from 'fastify'
 import fp from 'fastify-plugin'
 import { loadBinding } from '../binding'
 import { FST_KTLS_STATIC_MISSING } from '../errors'
+import { isInstalled } from '../installed'
 import { fileCountersOf } from '../observe/file-counters'
 import { Registration } from './registration'
 import type { Decorator } from './registration'
 
 const plugin: FastifyPluginAsync<FastifyStaticOptions> = async (fastify, options) => {
   const fastifyStatic = load()
+  fastify.addHook('onReady', async () => warnUnlessOffloaded(fastify))
   const loaded = loadBinding()
   // In a worker Node warns of descriptors that it has not opened.
   if (!('binding' in loaded) || !isMainThread || !isKnown() || !Registration.canKeep(options)) {
@@ -22,6 +24,15 @@ const plugin: FastifyPluginAsync<FastifyStaticOptions> = async (fastify, options
   // By its name other plugins may ask for @fastify/static.
   const beneath: typeof fastifyStatic = async (instance, options) => fastifyStatic(within(instance, registration), options)
   fastify.register(fp(beneath, { fastify: '5.x', name: '@fastify/static' }), registration.options())
+}
+
+/** Those whose log has it by now. */
+const warned = new WeakSet<FastifyInstance['server']>()
+
+function warnUnlessOffloaded (fastify: FastifyInstance): void {
+  if (isInstalled(fastify) || warned.has(fastify.server)) return
+  warned.add(fastify.server)
+  fastify.log.warn('fastify-ktls/static: nothing is offloaded, as fastify-ktls is not registered in this context')
 }
 
 function load (): FastifyPluginAsync<FastifyStaticOptions> {
