@@ -17,7 +17,7 @@ export const FST_KTLS_UNAVAILABLE = createError<[string, string]>(
 /** A second registration would count and decide everything twice. */
 export const FST_KTLS_ALREADY_REGISTERED = createError<[]>(
   'FST_KTLS_ALREADY_REGISTERED',
-  'fastify-ktls is already registered in this Fastify instance, or in one around it; register it once, before the routes'
+  'fastify-ktls is already registered in this Fastify instance, or in one around it; register it once'
 )
 
 /** A consumer of the application's took data of a stream while its reply was prepared. */

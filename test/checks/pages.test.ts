@@ -10,7 +10,7 @@ const COMMANDS: Readonly<Record<string, readonly string[]>> = {
     // By package/install, with a tarball; what the doctor says without the module: fallback/doctor.
     'npm install fastify-ktls fastify @fastify/static', 'sudo modprobe tls',
     ...QUICK_START.prepare, 'node app.js', ...QUICK_START.use,
-    'npm install && npm start', 'npm install && npm test'
+    'npm install && npm start'
   ],
   'docs/benchmark.md': ['npm run bench', 'npm run bench -- --plain', 'npm run bench -- --guest', 'npm run bench -- --workload "10 MB"'],
   'docs/compatibility.md': [
