@@ -32,11 +32,15 @@ const ATTEMPTS = 10
 const folder = makeFolder(t)
 /** Without TLS the first is sent by the event loop's thread. */
 const files = [makeFile(folder, SECURE ? 300_001 : 100_001), makeFile(folder, 310_000)] as const
-const PATHS = [`/${files[0].name}`, '/json', `/${files[1].name}`]
-const BODIES = [readFileSync(files[0].path), Buffer.from('{"some":"json"}'), readFileSync(files[1].path)] as const
+/** Over TLS a sender seals it. */
+const TEXT = 'some text '.repeat(15_000)
+const PATHS = [`/${files[0].name}`, '/json', '/text', `/${files[1].name}`]
+const BODIES = [readFileSync(files[0].path), Buffer.from('{"some":"json"}'), Buffer.from(TEXT), readFileSync(files[1].path)] as const
 
-/** Its place. */
+/** Their places. */
 const JSON_REPLY = 1
+const TEXT_REPLY = 2
+const FILE_REPLY = 3
 
 /**
  * How many calls more than without the fault are no loop: a client on a busy machine may
@@ -45,7 +49,10 @@ const JSON_REPLY = 1
  */
 const MORE_CALLS = 2 * 8 * Math.ceil(BODIES.reduce((sum, body) => sum + body.length, 0) / 16384)
 
-const starting = startFaultServer(t, folder, PATHS[0]!, app => { app.get('/json', async () => ({ some: 'json' })) })
+const starting = startFaultServer(t, folder, PATHS[0]!, app => {
+  app.get('/json', async () => ({ some: 'json' }))
+  app.get('/text', async () => TEXT)
+})
 
 /** Whether every byte that came is right, and the end is that of what came. */
 function outcomeOf ({ ok, bodies, rest, clean }: Conversation): 'whole' | 'cut' | 'wrong' {
@@ -88,7 +95,7 @@ async function run (t: Tap.Test, server: FaultServer, faults: readonly Fault[], 
   await server.idle()
   const result = { outcome: outcomeOf(conversation), bodies: conversation.bodies.length, ...account(), met: fired()[faults.at(-1)!.point] > 0, calls: total(calls()) }
   arm()
-  const next = await request(server.origin + PATHS[2])
+  const next = await request(server.origin + PATHS[FILE_REPLY])
   await server.idle()
   if (next.sha256 !== files[1].sha256 || total(fired()) > 0) t.fail(`${name}: the next connection`)
   return result
@@ -97,7 +104,7 @@ async function run (t: Tap.Test, server: FaultServer, faults: readonly Fault[], 
 /** As Node: nobody hears that a close_notify was not sent. What is not a file has no line in the log. */
 function toldOf ({ told = [] }: Row, outcome: string, bodies: number): Row['told'] {
   if (outcome !== 'cut' || bodies === BODIES.length) return []
-  return bodies === JSON_REPLY ? told.filter(how => how !== 'log') : told
+  return bodies === JSON_REPLY || bodies === TEXT_REPLY ? told.filter(how => how !== 'log') : told
 }
 
 for (const row of ROWS) {
