@@ -121,13 +121,14 @@ function rekeyOf ({ available, rekey, kernel }: Support): Finding {
   const subject = 'key updates'
   if (available && rekey) return { code: 'rekey-ok', level: 'ok', subject, state: 'the kernel can change the transmit key' }
   if (!available && isSince(kernel, 6, 14)) return { code: 'rekey-unknown', level: 'unknown', subject, state: 'not known while kernel TLS is unavailable; Linux 6.14 and later can' }
+  const refused = isSince(kernel, 6, 14)
   return {
     code: 'rekey-missing',
     level: 'warn',
     subject,
     state: 'the kernel cannot change the transmit key',
-    cause: isSince(kernel, 6, 14) ? 'it refused a second key in the probe' : `Linux ${kernel} is older than 6.14`,
-    remedy: 'Linux 6.14 or later; until then a connection by the kernel whose client asks for a new key ends after the reply under way'
+    cause: refused ? 'it refused a second key in the probe' : `Linux ${kernel} is older than 6.14`,
+    remedy: `${refused ? 'sender threads can, by the option "backends" without "kernel"' : 'Linux 6.14 or later'}; until then a connection by the kernel whose client asks for a new key ends after the reply under way`
   }
 }
 
