@@ -111,7 +111,8 @@ bool TransmitQueue::Abort() {
     // An alert needs some of it to close an open record.
     if (owner != Owner::kExecutor && controls_.empty()) dropped.swap(items_);
     if (owner == Owner::kNobody) owner_ = Owner::kCaller;
-    // A disk may take its time, or never answer: the client need not wait for it.
+    // A disk may take its time, or never answer: the client need not wait for it, unless for what
+    // was reported as sent, or for an alert.
     if (owner == Owner::kReader && !owes_ && controls_.empty())
       cut_ = sys.shutdown(records_->socket().fd(), SHUT_RDWR) == 0;
   }
