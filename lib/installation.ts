@@ -1,3 +1,5 @@
+import { Server as HttpServer } from 'node:http'
+import { Server as HttpsServer } from 'node:https'
 import { Server as TlsServer } from 'node:tls'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import type { Backend, FallbackReason, FastifyKtls, ReplyDecision, Support } from '../types/index'
@@ -75,9 +77,12 @@ function requireKernel (fastify: FastifyInstance, support: Support, secure: bool
   if (isHttp2Only(fastify)) throw new FST_KTLS_UNAVAILABLE('http2', 'this Fastify instance speaks HTTP/2 only; let it speak HTTP/1.1 too by "https: { allowHTTP1: true }"')
 }
 
-/** As far as is known: a server of the application's own (`serverFactory`) does not say. */
-function isHttp2Only ({ initialConfig: { http2, https } }: FastifyInstance): boolean {
-  return http2 === true && !(typeof https === 'object' && https.allowHTTP1)
+/** As far as the server tells, which may be the application's own (`serverFactory`): that of `http2` with TLS by what it negotiates (RFC 7301). */
+function isHttp2Only (fastify: FastifyInstance): boolean {
+  const server: object = fastify.server
+  if (fastify.initialConfig.http2 !== true || server instanceof HttpServer || server instanceof HttpsServer) return false
+  const { ALPNProtocols } = server as { ALPNProtocols?: Uint8Array }
+  return ALPNProtocols === undefined || !Buffer.from(ALPNProtocols).includes('http/1.1')
 }
 
 function refuseTls (backends: readonly Backend[], allowed: readonly Backend[], { reason }: Support): FallbackReason | undefined {
@@ -97,7 +102,8 @@ function announce (fastify: FastifyInstance, support: Support, { backends, allow
   const { reason, kernel } = support
   const said = (text: string) => by === undefined ? text : `${by}: ${text}`
   if (isHttp2Only(fastify)) {
-    log.warn({ ktls: { reason: 'http2', kernel } }, said('replies go the ordinary way, as this instance speaks HTTP/2 only; "https: { allowHTTP1: true }" lets it speak HTTP/1.1 too'))
+    const remedy = secure ? '; "https: { allowHTTP1: true }" lets it speak HTTP/1.1 too' : ''
+    log.warn({ ktls: { reason: 'http2', kernel } }, said(`replies go the ordinary way, as this instance speaks HTTP/2 only${remedy}`))
   } else if (!secure && !allowed.includes('plain')) {
     log.warn({ ktls: { reason: 'plain-http', kernel } }, said('replies go the ordinary way, as this instance has no TLS, and the option "backends" leaves "plain" out'))
   } else if (!secure && backends.includes('plain')) {

@@ -22,11 +22,11 @@ export function takeBack (chunk: Uint8Array): boolean {
 }
 
 export function isRange (part: Part): part is FileRange {
-  return 'fd' in part
+  return !ArrayBuffer.isView(part) && Object.hasOwn(part, 'fd')
 }
 
 export function lengthOf (part: Part): number {
-  return 'bytes' in part ? part.bytes.length : part.length
+  return !ArrayBuffer.isView(part) && Object.hasOwn(part, 'bytes') ? (part as LastingBytes).bytes.length : (part as Exclude<Part, LastingBytes>).length
 }
 
 /** Bytes that a chunk stands for. */

@@ -70,10 +70,10 @@ class TransmitterWrap : public Napi::ObjectWrap<TransmitterWrap> {
         continue;
       }
       const auto object = part.As<Napi::Object>();
-      if (object.Has("bytes")) {
+      if (object.HasOwnProperty("bytes")) {
         const auto bytes = object.Get("bytes").As<Napi::Uint8Array>();
         items.push_back(DataItem(bytes, parts_.environment->Pin(info.Env(), bytes.ArrayBuffer())));
-      } else if (object.Has("text")) {
+      } else if (object.HasOwnProperty("text")) {
         items.push_back(
             TextItem(object.Get("text").As<Napi::String>(),
                      static_cast<size_t>(object.Get("length").As<Napi::Number>().Int64Value())));

@@ -1,4 +1,9 @@
 /* The line at start says what becomes of replies, so that nobody waits for what this instance cannot have. */
+import { createServer as createHttpServer } from 'node:http'
+import type { RequestListener } from 'node:http'
+import { createSecureServer } from 'node:http2'
+import { createServer as createHttpsServer } from 'node:https'
+import type { Server } from 'node:net'
 import fastifyStatic from '@fastify/static'
 import Fastify from 'fastify'
 import type { FastifyInstance, FastifyServerOptions } from 'fastify'
@@ -33,10 +38,16 @@ async function announced (options: object, settings: FastifyKtlsOptions = {}): P
 }
 
 t.test('HTTP/2 only', async t => {
-  const line = 'replies go the ordinary way, as this instance speaks HTTP/2 only; "https: { allowHTTP1: true }" lets it speak HTTP/1.1 too'
-  t.strictSame(await announced({ http2: true, https: {} }), [[WARN, line]])
+  const line = 'replies go the ordinary way, as this instance speaks HTTP/2 only'
+  const remedy = '; "https: { allowHTTP1: true }" lets it speak HTTP/1.1 too'
+  t.strictSame(await announced({ http2: true, https: {} }), [[WARN, line + remedy]])
   t.strictSame(await announced({ http2: true }), [[WARN, line]])
   t.match(await announced({ http2: true, https: { allowHTTP1: true } }), [[INFO, USUAL]])
+  const own = (serverFactory: (handler: RequestListener) => Server) => announced({ http2: true, serverFactory })
+  t.strictSame(await own(handler => createSecureServer({}, handler as never)), [[WARN, line + remedy]])
+  t.match(await own(handler => createSecureServer({ allowHTTP1: true }, handler as never)), [[INFO, USUAL]])
+  t.match(await own(handler => createHttpsServer({}, handler)), [[INFO, USUAL]])
+  t.match(await own(handler => createHttpServer(handler)), [[INFO, /sendfile/]])
 })
 
 t.test('without TLS', async t => {

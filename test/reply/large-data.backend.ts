@@ -245,6 +245,28 @@ t.test('what the application does not send as a reply may be changed once it is 
   client.tls.destroy()
 })
 
+t.test('properties that an application gives to its own, or to all objects', async t => {
+  const marked = Object.assign(Buffer.from(some), { bytes: undefined, text: 1, fd: 1 })
+  const { port } = await startServer(t, {
+    ktls: {},
+    setup: app => {
+      app.get('/first', async () => bytes.subarray(0, INLINE + 1))
+      app.get('/text', async () => text)
+      app.get('/marked', (_request, reply) => { reply.hijack().raw.writeHead(200, { 'content-length': marked.length }).end(marked) })
+    }
+  })
+  const client = await get(port, '/first')
+  await readReply(client)
+  ask(client, '/marked')
+  t.equal((await readReply(client)).sha256, sha256(some))
+  const all = Object.getPrototypeOf({}) as { bytes?: number }
+  Object.defineProperty(all, 'bytes', { value: 1, configurable: true, writable: true })
+  t.teardown(() => { delete all.bytes })
+  ask(client, '/text')
+  t.equal((await readReply(client)).sha256, sha256(text))
+  client.tls.destroy()
+})
+
 t.test('a server that closes takes replies along that are not with the client yet', async t => {
   const part = bytes.subarray(0, 1_000_000)
   for (const first of [true, false]) {
