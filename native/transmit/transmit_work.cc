@@ -171,8 +171,9 @@ TransmitQueue::Wait TransmitQueue::WorkItem(uint64_t* budget) {
     case TransmitItem::Kind::kShutdown:
       return ShutDown();
     default:
-      // As SSL_write(3) after a fatal alert.
-      return end_ == End::kOpen ? SendBody(budget) : Fail(-EPROTO, "sendmsg");
+      // As SSL_write(3) after a fatal alert; but nothing is no record.
+      if (end_ != End::kOpen && current_->HasBody()) return Fail(-EPROTO, "sendmsg");
+      return SendBody(budget);
   }
 }
 

@@ -100,7 +100,7 @@ const ROWS: readonly Row[] = [
   { point: 'close', effects: ['EINTR', 'EIO'] }
 ]
 
-/** Without a fault. Now and then TCP has all before it is asked, so that nothing is held back, and the connection is closed at once: then once more. */
+/** Without a fault. Now and then TCP has all before it is asked, so that nothing is held back, and the connection is closed at once: then once more, here and below. */
 async function holdBack (t: Tap.Test): Promise<void> {
   faults = []
   for (let attempt = 1; attempt <= MAX_ATTEMPTS; attempt++) {
@@ -136,7 +136,11 @@ for (const { point, effects, ends } of ROWS) {
 t.test('every look fails', async t => {
   for (const [point, effect] of [['getsockopt TCP_INFO', 'EACCES'], ['SIOCOUTQ', 'EINVAL'], ['getsockopt TLS_TX', 'EINVAL'], ['getsockopt SO_ERROR', 'EACCES']] as const) {
     faults = [{ point, effect, call: 1, times: Infinity }]
-    t.not(await abandon(), 'wrong', point)
-    t.ok(fired()[point] > 0)
+    let met = false
+    for (let attempt = 1; attempt <= MAX_ATTEMPTS && !met; attempt++) {
+      t.not(await abandon(), 'wrong', point)
+      met = fired()[point] > 0
+    }
+    t.ok(met)
   }
 })
