@@ -11,7 +11,7 @@ import type { Decorator } from './registration'
 
 const plugin: FastifyPluginAsync<FastifyStaticOptions> = async (fastify, options) => {
   const fastifyStatic = load()
-  fastify.addHook('onReady', async () => warnUnlessOffloaded(fastify))
+  fastify.addHook('onReady', async () => announceUnlessOffloaded(fastify))
   const loaded = loadBinding()
   // In a worker Node warns of descriptors that it has not opened.
   if (!('binding' in loaded) || !isMainThread || !isKnown() || !Registration.canKeep(options)) {
@@ -27,12 +27,13 @@ const plugin: FastifyPluginAsync<FastifyStaticOptions> = async (fastify, options
 }
 
 /** Those whose log has it by now. */
-const warned = new WeakSet<FastifyInstance['server']>()
+const announced = new WeakSet<FastifyInstance['server']>()
 
-function warnUnlessOffloaded (fastify: FastifyInstance): void {
-  if (isInstalled(fastify) || warned.has(fastify.server)) return
-  warned.add(fastify.server)
-  fastify.log.warn('fastify-ktls/static: nothing is offloaded, as fastify-ktls is not registered in this context')
+/** No warning, as @fastify/static gives none there either. */
+function announceUnlessOffloaded (fastify: FastifyInstance): void {
+  if (isInstalled(fastify) || announced.has(fastify.server)) return
+  announced.add(fastify.server)
+  fastify.log.info('fastify-ktls/static: nothing is offloaded, as fastify-ktls is not registered in this context')
 }
 
 function load (): FastifyPluginAsync<FastifyStaticOptions> {

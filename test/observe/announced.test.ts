@@ -66,11 +66,11 @@ t.test('fastify-ktls/static by itself', async t => {
   t.strictSame(await linesOf({}, app => {
     app.register(keepingStatic, { root })
     app.register(keepingStatic, { root, prefix: '/again', decorateReply: false })
-  }), [[WARN, NO_OFFLOAD]], 'said once')
+  }), [[INFO, NO_OFFLOAD]], 'said once')
   t.strictSame(await linesOf({ https: {} }, app => {
     app.register(async child => { child.register(ktls) })
     app.register(keepingStatic, { root })
-  }).then(lines => lines.at(-1)), [WARN, NO_OFFLOAD], 'in another context')
+  }).then(lines => lines.at(-1)), [INFO, NO_OFFLOAD], 'in another context')
   t.strictSame(await linesOf({}, app => app.register(fastifyStatic, { root })), [])
   const plugin = (app: FastifyInstance) => app.register(ktls)
   const kept = (app: FastifyInstance) => app.register(keepingStatic, { root })
