@@ -32,37 +32,6 @@ const list = Array.from({ length: 20_000 }, (_, index) => ({ index, name: `räks
 /** What a reply counts as whose data goes by the backend: without TLS by Node. */
 const DECISION = SECURE ? { path: AFTER_FILE, backend: BACKEND, reason: null, offloaded: true } : { path: AFTER_FILE, backend: null, reason: 'data', offloaded: false }
 
-// First of all, so that nothing of another test's is freed meanwhile.
-if (SECURE) {
-  t.test('a client that leaves, and the memory that was kept for it', async t => {
-    const { app, port } = await startServer(t, {
-      ktls: {},
-      setup: app => {
-        app.get('/first', async () => bytes.subarray(0, INLINE + 1))
-        app.get('/', async () => Buffer.alloc(MUCH, 1))
-      }
-    })
-    const memory = () => {
-      gc!()
-      return process.memoryUsage().arrayBuffers
-    }
-    const before = memory()
-    const clients = await Promise.all(Array.from({ length: 4 }, () => get(port, '/first')))
-    for (const client of clients) {
-      await readReply(client)
-      ask(client, '/')
-    }
-    // Each once.
-    await until(() => {
-      const kept = memory() - before
-      return statsOf(app).connections.open === 4 && kept >= 4 * MUCH && kept < 4 * MUCH + (8 << 20)
-    })
-    for (const { tcp } of clients) tcp.resetAndDestroy()
-    await until(() => statsOf(app).connections.open === 0)
-    await until(() => memory() - before < MUCH)
-  })
-}
-
 for (const version of SECURE ? ['TLSv1.2', 'TLSv1.3'] as const : [undefined]) {
   t.test(`each kind, ${version ?? 'without TLS'}`, async t => {
     const payloads: Record<string, { readonly payload: unknown, readonly body: Uint8Array | string }> = {
