@@ -17,15 +17,16 @@ export interface FileRange {
 /** Data that nobody changes before it is sent: read from where it lies, whatever becomes of the object. */
 export interface LastingBytes {
   readonly bytes: Uint8Array
+  readonly length: number
 }
 
-/** Text as UTF-8, in memory of the native part's own, which is free once it is sent. `length` is in bytes. */
+/** Text as UTF-8, in memory of the native part's own, which is free once it is sent. */
 export interface Text {
   readonly text: string
   readonly length: number
 }
 
-/** Data without more is read within the call, or copied. */
+/** Each has a `length` in bytes. Data without more is read within the call, or copied. */
 export type Part = Uint8Array | LastingBytes | Text | FileRange
 
 /** The transmit side of a promoted connection (native/transmit/transmit_queue.h). */

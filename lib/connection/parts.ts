@@ -25,10 +25,6 @@ export function isRange (part: Part): part is FileRange {
   return !ArrayBuffer.isView(part) && Object.hasOwn(part, 'fd')
 }
 
-export function lengthOf (part: Part): number {
-  return !ArrayBuffer.isView(part) && Object.hasOwn(part, 'bytes') ? (part as LastingBytes).bytes.length : (part as Exclude<Part, LastingBytes>).length
-}
-
 /** Bytes that a chunk stands for. */
 export function sizeOf ({ chunk, encoding }: Chunk): number {
   return typeof chunk === 'string' ? Buffer.byteLength(chunk, encoding) : ranges.get(chunk)?.length ?? chunk.length
@@ -81,7 +77,7 @@ export function partsOf (chunks: readonly Chunk[], lasting: unknown, memory: Mem
     }
     endRun()
     const isOwn = bytes !== chunk || copies.has(bytes)
-    parts.push(isOwn || (bytes === lasting && stays(bytes, memory)) ? { bytes } satisfies LastingBytes : bytes)
+    parts.push(isOwn || (bytes === lasting && stays(bytes, memory)) ? { bytes, length: bytes.length } satisfies LastingBytes : bytes)
   }
   endRun()
   return parts

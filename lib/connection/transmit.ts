@@ -8,7 +8,7 @@ import type { Binding, Failure, FileRange, Session, TransmitEvent, Transmitter }
 import { FST_KTLS_BYPASSED, FST_KTLS_FILE_TRUNCATED } from '../errors'
 import { CUT_WRITES_FAIL, bufferedChunks, bytesDispatched, endWithReply, endsWithReply, guardIdleTimer, isReceivingRequest, later, refreshIdleTimer } from './internals'
 import { HeldWrites } from './held-writes'
-import { chunkFor, isRange, lengthOf, partsOf, sizeOf, takeBack } from './parts'
+import { chunkFor, isRange, partsOf, sizeOf, takeBack } from './parts'
 import type { Chunk } from './parts'
 
 type Callback = (error?: Error | null) => void
@@ -213,7 +213,7 @@ export class Transmit {
     const parts = partsOf(chunks, this.#expected?.payload, this.#binding)
     if (parts.length === 0) return callback(null)
     for (const part of parts) {
-      const length = lengthOf(part)
+      const { length } = part
       this.#submitted += length
       if (isRange(part)) this.#rangesGiven++
       else if (length > this.#binding.inlineBytes) this.#largeDataGiven()

@@ -57,8 +57,8 @@ class TransmitterWrap : public Napi::ObjectWrap<TransmitterWrap> {
     return Napi::Number::New(info.Env(), static_cast<double>(value));
   }
 
-  // send(parts: (Uint8Array | { bytes: Uint8Array } | { text, length } | { fd, offset, length
-  // })[]). Takes over the fds. `bytes` may be read until they are sent.
+  // send(parts: Part[]), as in lib/binding.ts. Takes over the fds. `bytes` may be read until they
+  // are sent.
   Napi::Value Send(const Napi::CallbackInfo& info) {
     const auto parts = info[0].As<Napi::Array>();
     std::vector<TransmitItem> items;

@@ -164,11 +164,6 @@ export class RecordClient extends EventEmitter<{ progress: [] }> {
     return { head: text, complete: bytes.length >= end, sha256: sha256(bytes.subarray(head, end)) }
   }
 
-  /** Bytes of data that no reply has taken. */
-  get size (): number {
-    return this.#size
-  }
-
   #received (): Buffer {
     if (this.#data.length !== 1) this.#data = [Buffer.concat(this.#data)]
     return this.#data[0]!
