@@ -41,9 +41,17 @@ export class Promoter implements TransmitOwner {
     this.#warnings = new Warnings(log)
   }
 
-  /** Calls `done` with why not; without argument once `connection.transmit` is active. */
+  /** Why not; undefined: `connection.transmit` is active. */
+  promoteNow (connection: Connection, socket: Socket): FallbackReason | undefined {
+    if (socket.destroyed || socket.writableEnded) return 'connection-closed'
+    if (connection.transmit?.active === true) return undefined
+    if (connection.refusal !== undefined) return connection.refusal
+    return socket instanceof TLSSocket ? this.#promoteTls(connection, socket) : this.#promotePlain(connection, socket)
+  }
+
+  /** Calls `done` with the same, once the socket has nothing to write any more. */
   promote (connection: Connection, socket: Socket, done: Done, turn = 0): void {
-    const refusal = this.#try(connection, socket)
+    const refusal = this.promoteNow(connection, socket)
     if (refusal === 'not-ready' && turn < MAX_TURNS) {
       later(() => this.promote(connection, socket, done, turn + 1))
     } else {
@@ -53,7 +61,7 @@ export class Promoter implements TransmitOwner {
 
   /** The same for what is written without waiting for it: that is kept until `done` has been called. */
   promoteFor (connection: Connection, socket: Socket, done: Done): void {
-    const refusal = this.#try(connection, socket)
+    const refusal = this.promoteNow(connection, socket)
     if (refusal !== 'not-ready') return done(refusal)
     const transmit = this.#transmitOf(socket)
     transmit.held.begin()
@@ -61,13 +69,6 @@ export class Promoter implements TransmitOwner {
       done(refusal)
       transmit.held.handOn()
     }, 1))
-  }
-
-  #try (connection: Connection, socket: Socket): FallbackReason | undefined {
-    if (socket.destroyed || socket.writableEnded) return 'connection-closed'
-    if (connection.transmit?.active === true) return undefined
-    if (connection.refusal !== undefined) return connection.refusal
-    return socket instanceof TLSSocket ? this.#promoteTls(connection, socket) : this.#promotePlain(connection, socket)
   }
 
   /** Which backends may have the connection, or why none may. */

@@ -1,11 +1,9 @@
 import fs from 'node:fs'
 import type { ServerResponse } from 'node:http'
 import { Readable } from 'node:stream'
-import type { Socket } from 'node:net'
 import type { FastifyReply } from 'fastify'
 import type { FallbackReason } from '../../types/index'
 import type { Binding } from '../binding'
-import { publishAborted, publishFinished, publishStarted } from '../observe/channels'
 import { FST_KTLS_STREAM_CONSUMED } from '../errors'
 import type { Connection } from '../connection/connections'
 import { fileDescriptorOf, hasTrailers, later, readsFromPosition, requestedRange, takeDescriptor } from '../connection/internals'
@@ -13,8 +11,8 @@ import type { Promoter } from '../connection/promotion'
 import { endsAsNodeDoes, rangeWithin, refuseLength, refuseResponse, refuseStream, writesAsNodeDoes } from './routing'
 import type { ByteRange } from './routing'
 import { MAX_AT_ONCE } from './small-body'
-import { isOwnError } from '../connection/transmit'
-import type { Transmit } from '../connection/transmit'
+import { startTransfer } from './transfer'
+import type { Transfer } from './transfer'
 
 /** What a file reply needs to know of its surroundings. */
 export interface FileReplyContext {
@@ -27,9 +25,6 @@ export interface FileReplyContext {
 }
 
 type PipeOptions = { end?: boolean }
-
-/** Makes `response.write()` write the head alone, as it writes it before a stream's first chunk. */
-const NOTHING = Buffer.alloc(0)
 
 const kOffer = Symbol('fastify-ktls.offer')
 
@@ -75,27 +70,6 @@ function readNothing (this: fs.ReadStream): void {
 /** Node closes a file in its thread pool, so that a stream's 'close' comes after a response's 'finish'. */
 function destroyWithoutFile (error: Error | null, callback: (error: Error | null) => void): void {
   later(callback, error)
-}
-
-/** How many of a file's bytes the backend has taken. */
-class Transfer {
-  readonly #transmit: Transmit
-  readonly #before: number
-  #end: number | undefined
-
-  constructor (transmit: Transmit) {
-    this.#transmit = transmit
-    this.#before = transmit.fileBytes
-  }
-
-  get bytes (): number {
-    return this.#end ?? this.#transmit.fileBytes - this.#before
-  }
-
-  /** The connection's other files wait for this one's end: its bytes are not this one's. */
-  end (): void {
-    this.#end = this.bytes
-  }
 }
 
 const BYTES_READ: PropertyDescriptor = {
@@ -241,28 +215,27 @@ class FileReply {
 
   #promote (range: ByteRange): void {
     const { connection, promoter } = this.#context
-    const socket = this.#response.socket!
-    promoter.promote(connection, socket, refusal => {
-      this.#sendOrNot(socket, range, refusal)
+    promoter.promote(connection, this.#response.socket!, refusal => {
+      this.#sendOrNot(range, refusal)
       // Of a file that does not go after all.
       connection.transmit?.release()
     })
   }
 
-  #sendOrNot (socket: Socket, range: ByteRange, refusal: FallbackReason | undefined): void {
+  #sendOrNot (range: ByteRange, refusal: FallbackReason | undefined): void {
     if (this.#isOver()) return this.#leave()
     const late = refusal ?? this.#refuseLate() ?? this.#refuseLength(range)
     if (late !== undefined) this.#fallBack(late)
-    else this.#send(socket, range)
+    else this.#send(range)
   }
 
   /** Only a head that is made tells what it says: on-headers, for one, changes it when it is. */
-  #send (socket: Socket, range: ByteRange): void {
+  #send (range: ByteRange): void {
     if (!this.#makeHead(range.length)) return
     const refusal = this.#refuseResponse(true) ?? this.#refuseLength(range)
     if (this.#isOver()) this.#leave()
     else if (refusal !== undefined) this.#fallBack(refusal)
-    else this.#sendFile(socket, range)
+    else this.#sendFile(range)
   }
 
   /** As a stream's first chunk has it made. False when that throws. */
@@ -277,39 +250,18 @@ class FileReply {
     }
   }
 
-  #sendFile (socket: Socket, range: ByteRange): void {
+  #sendFile (range: ByteRange): void {
     const fd = this.#takeDescriptor() ?? this.#context.binding.duplicate(fileDescriptorOf(this.#stream)!)
     if (fd < 0) return this.#fallBack('no-resources')
     // Who reads from the stream from now on finds its end.
     this.#stream._read = readNothing
     this.#context.decided(null)
-    const { request } = this.#reply
-    const transmit = this.#context.connection.transmit!
-    const transfer = new Transfer(transmit)
-    const part = { backend: transmit.backend, ...range }
-    this.#offer.transfer = transfer
-    Object.defineProperty(this.#stream, 'bytesRead', BYTES_READ)
-    publishStarted(request, socket, part)
-    // Corked by Node until the next tick, so that the queue gets head and file in one go.
-    this.#response.write(NOTHING)
-    transmit.sendRange({ fd, ...range }, error => {
-      transfer.end()
-      if (transfer.bytes === range.length) publishFinished(request, socket, part)
-      else publishAborted(request, socket, part, transfer.bytes, error ?? null)
-      this.#sent(socket, error)
+    this.#offer.transfer = startTransfer(this.#reply, this.#context.connection.transmit!, { fd, ...range }, () => {
+      // The application may have read it out meanwhile, which found its end.
+      if (this.#stream.readableEnded) this.#response.end()
+      else this.#endStream(() => { this.#response.end() })
     })
-  }
-
-  #sent (socket: Socket, error: Error | null | undefined): void {
-    if (error != null) {
-      // The Writable destroys the socket. That a client left, Fastify logs itself.
-      if (isOwnError(error)) this.#reply.log.warn({ err: error }, 'fastify-ktls: the file could not be sent whole')
-      return
-    }
-    if (socket.destroyed || this.#response.destroyed || this.#response.writableEnded) return
-    // The application may have read it out meanwhile, which found its end.
-    if (this.#stream.readableEnded) this.#response.end()
-    else this.#endStream(() => { this.#response.end() })
+    Object.defineProperty(this.#stream, 'bytesRead', BYTES_READ)
   }
 
   #takeDescriptor (): number | undefined {

@@ -6,7 +6,9 @@ import type { Binding } from '../binding'
 import type { Connection, Connections } from '../connection/connections'
 import { isOptedOut, refuseRequest } from './decisions'
 import type { Decisions } from './decisions'
+import { FileBody } from './file-body'
 import { offerFile } from './file-reply'
+import type { FileReplyContext } from './file-reply'
 import { onFinish } from './finish'
 import { Promoter } from '../connection/promotion'
 import { hasNoBody, pipesAsNodeDoes } from './routing'
@@ -18,7 +20,7 @@ import { BY_NODE } from '../way'
 /** What is called for each request. */
 export interface ReplyHooks {
   onRequest (request: FastifyRequest, reply: FastifyReply, next: () => void): void
-  onSend (request: FastifyRequest, reply: FastifyReply, payload: unknown, next: () => void): void
+  onSend (request: FastifyRequest, reply: FastifyReply, payload: unknown, next: (error?: null, payload?: unknown) => void): void
 }
 
 /** Counts each reply under the reason why it cannot be offloaded here. */
@@ -83,6 +85,26 @@ export function offloadHooks (fastify: FastifyInstance, { binding, support, back
     else promote()
   }
 
+  const contextOf = (request: FastifyRequest, connection: Connection): FileReplyContext => ({
+    binding,
+    promoter,
+    connection,
+    minSize,
+    decided: reason => decisions.decide(request, reason === null ? { path: 'file', backend: connection.transmit!.backend } : connection.way, reason)
+  })
+
+  /** Whether it goes as it is; else its stream does. */
+  const offerBody = (body: FileBody, request: FastifyRequest, reply: FastifyReply): boolean => {
+    const { socket } = request.raw
+    const refusal = socket instanceof TLSSocket ? tlsRefusal : plainRefusal
+    const connection = connections.of(socket)
+    if (refusal !== undefined || connection === undefined || decisions.isMade(request) || isOptedOut(request)) return false
+    if (!body.offer(reply, contextOf(request, connection))) return false
+    decisions.offer(request)
+    onFinish(request, reply, finished)
+    return true
+  }
+
   const route = (request: FastifyRequest, reply: FastifyReply, payload: unknown) => {
     // An error's reply, after a decision on the reply that failed.
     if (decisions.isMade(request)) return
@@ -101,13 +123,7 @@ export function offloadHooks (fastify: FastifyInstance, { binding, support, back
     decisions.offer(request)
     // A hook that is older than ours has replied: ours did not run.
     onFinish(request, reply, finished)
-    offerFile(stream, reply, {
-      binding,
-      promoter,
-      connection,
-      minSize,
-      decided: reason => decisions.decide(request, reason === null ? { path: 'file', backend: connection.transmit!.backend } : connection.way, reason)
-    })
+    offerFile(stream, reply, contextOf(request, connection))
   }
 
   return {
@@ -119,8 +135,16 @@ export function offloadHooks (fastify: FastifyInstance, { binding, support, back
       else connection.pipeline.admit(reply.raw, next)
     },
     onSend: (request, reply, payload, next) => {
-      route(request, reply, payload)
-      next()
+      if (!(payload instanceof FileBody)) {
+        route(request, reply, payload)
+        next()
+      } else if (payload.isOffered || offerBody(payload, request, reply)) {
+        next()
+      } else {
+        const stream = payload.toStream()
+        route(request, reply, stream)
+        next(null, stream)
+      }
     }
   }
 }

@@ -12,6 +12,11 @@ export function setMinSize (server: Server, minSize: number): void {
   minSizes.set(server, minSize)
 }
 
+/** Whether a backend may have what the server's replies hold. */
+export function offloads (server: Server): boolean {
+  return minSizes.has(server)
+}
+
 /** Whether a file's body of so many bytes is written by Node, in one go with its head. */
 export function isSmall (server: Server, length: number): boolean {
   return length <= MAX_AT_ONCE && length < (minSizes.get(server) ?? DEFAULTS.minSize)

@@ -5,6 +5,7 @@ import type { Binding } from '../binding'
 import { openAs } from '../connection/internals'
 import { readIfThere } from '../machine/read'
 import type { FileCounters } from '../observe/file-counters'
+import { FileBody } from '../reply/file-body'
 import { smallBody } from '../reply/small-body'
 import type { Head } from './head'
 import type { Proof } from './proof'
@@ -128,6 +129,11 @@ export class KeptFiles {
   read (answer: Answer, { start, end }: Part): Buffer | undefined {
     const bytes = Buffer.allocUnsafe(end - start + 1)
     return this.#binding.readCached((answer as KeptFile).fd!, start, bytes) ? smallBody(bytes) : undefined
+  }
+
+  /** The same as a payload. */
+  body (answer: Answer, part: Part): FileBody {
+    return new FileBody((answer as KeptFile).fd!, { offset: part.start, length: part.end - part.start + 1 }, () => this.open(answer, part))
   }
 
   close (): void {

@@ -6,7 +6,8 @@ import type { Binding } from '../binding'
 import { later } from '../connection/internals'
 import type { FileCounters } from '../observe/file-counters'
 import { endsAsNodeDoes, headsAsNodeDoes, writesAsNodeDoes } from '../reply/routing'
-import { isSmall } from '../reply/small-body'
+import type { FileBody } from '../reply/file-body'
+import { isSmall, offloads } from '../reply/small-body'
 import { isPayloadUnseen } from '../reply/unseen'
 import { isUntouched, partialOf, suitsBytes, writeHead } from './head'
 import type { Head, Headers } from './head'
@@ -142,16 +143,17 @@ export class Registration {
   async #send (reply: FastifyReply, { answer, head, part }: Taken): Promise<void> {
     this.#counters.hit()
     writeHead(reply, head, this.#options.setHeaders, this.#varies)
-    const bytes = goesAsBytes(reply, head, part) ? this.#bytes(answer, part, reply) : undefined
-    if (bytes === undefined) await reply.send(part === undefined || reply.sent ? Readable.from('') : this.#files.open(answer, part))
-    else await sendBytes(reply, bytes)
+    const payload = isUnseen(reply, head, part) ? this.#payload(answer, part, reply) : undefined
+    if (payload === undefined) await reply.send(part === undefined || reply.sent ? Readable.from('') : this.#files.open(answer, part))
+    else await sendUnseen(reply, payload)
   }
 
-  /** Null in place of none; undefined where they are too many, or have to be waited for. */
-  #bytes (answer: Answer, part: Part | undefined, reply: FastifyReply): Buffer | null | undefined {
+  /** Null in place of none; undefined where it needs a stream. */
+  #payload (answer: Answer, part: Part | undefined, { server: { server } }: FastifyReply): Buffer | FileBody | null | undefined {
     if (part === undefined) return null
-    const isRead = answer.head.stat.size > 0 && isSmall(reply.server.server, part.end - part.start + 1)
-    return isRead ? this.#files.read(answer, part) : undefined
+    if (answer.head.stat.size === 0) return undefined
+    if (isSmall(server, part.end - part.start + 1)) return this.#files.read(answer, part)
+    return offloads(server) ? this.#files.body(answer, part) : undefined
   }
 }
 
@@ -166,7 +168,7 @@ function askAgain (reply: FastifyReply, early: Headers, ask: () => void): void {
 }
 
 /** Whether nothing of the application's can tell bytes from a stream, and the client waits for them: those that pipeline requests do not yet. */
-function goesAsBytes (reply: FastifyReply, head: Head, part: Part | undefined): boolean {
+function isUnseen (reply: FastifyReply, head: Head, part: Part | undefined): boolean {
   const { raw } = reply
   return raw.socket !== null && !raw.socket.destroyed && !raw.destroyed && !raw.headersSent && !raw.writableEnded &&
     headsAsNodeDoes(raw) && writesAsNodeDoes(raw) && endsAsNodeDoes(raw) &&
@@ -174,10 +176,10 @@ function goesAsBytes (reply: FastifyReply, head: Head, part: Part | undefined): 
     (part === undefined || reply.hasHeader('content-type')) && suitsBytes(reply, head)
 }
 
-async function sendBytes (reply: FastifyReply, bytes: Buffer | null): Promise<void> {
+async function sendUnseen (reply: FastifyReply, payload: Buffer | FileBody | null): Promise<void> {
   const { raw } = reply
   // Once it has had one Node keeps them all, as with a stream's, so that `reply.raw` can be asked for them.
   if (raw.getHeaderNames().length === 0) raw.setHeader('x', '').removeHeader('x')
-  reply.send(bytes ?? undefined)
+  reply.send(payload ?? undefined)
   if (!raw.closed) await new Promise(resolve => raw.once('close', resolve))
 }
