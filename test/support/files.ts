@@ -13,7 +13,7 @@ export interface TestFile {
 /** A folder of its own under the system's temporary one, removed at the end. */
 export function makeFolder (t: Tap.Test): string {
   const folder = mkdtempSync(join(tmpdir(), 'fastify-ktls-'))
-  t.teardown(() => rmSync(folder, { recursive: true, force: true }))
+  t.teardown(() => rmSync(folder, { recursive: true, force: true, maxRetries: 5 }))
   return folder
 }
 
