@@ -47,10 +47,10 @@ export interface Workload {
 export const FILES = [
   { name: '1 KB', size: 1024, warmUp: 2000, requests: 20 },
   { name: '16 KB', size: 16 * 1024, warmUp: 1000, requests: 20 },
-  { name: '64 KB', size: 64 * 1024, warmUp: 100, requests: 10 },
-  { name: '100 KB', size: 100 * 1024, warmUp: 50, requests: 10 },
-  { name: '256 KB', size: 256 * 1024, warmUp: 20, requests: 16, hereOnly: true },
-  { name: '1 MB', size: 1 << 20, warmUp: 10, requests: 16 },
+  { name: '64 KB', size: 64 * 1024, warmUp: 1000, requests: 10 },
+  { name: '100 KB', size: 100 * 1024, warmUp: 1000, requests: 10 },
+  { name: '256 KB', size: 256 * 1024, warmUp: 200, requests: 16, hereOnly: true },
+  { name: '1 MB', size: 1 << 20, warmUp: 100, requests: 16 },
   { name: '4 MB', size: 4 << 20, warmUp: 4, requests: 16, hereOnly: true },
   { name: '10 MB', size: 10 << 20, warmUp: 4, requests: 16 },
   { name: '30 MB', size: 30 << 20, warmUp: 2, requests: 6, hereOnly: true }

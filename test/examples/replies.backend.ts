@@ -3,7 +3,9 @@ import type { AddressInfo } from 'node:net'
 import { availableParallelism } from 'node:os'
 import { join } from 'node:path'
 import { Agent } from 'node:https'
+import { inflateRawSync } from 'node:zlib'
 import t from 'tap'
+import { createApp as createArchive } from '../../examples/archive'
 import { createApp as createDownloads } from '../../examples/downloads'
 import { areSame, compare, formatTable } from '../../examples/equivalence/run'
 import { createApp as createMinimal } from '../../examples/minimal'
@@ -18,6 +20,7 @@ import { request } from '../support/request'
 import { StartChild } from '../start/child'
 import { listen } from '../support/server'
 import type { Listener } from '../support/server'
+import { until } from '../support/wait'
 
 const root = makeFolder(t)
 const file = makeFile(root, 1_000_000, '10MB.bin')
@@ -52,6 +55,33 @@ t.test('static', async t => {
   const origin = await serve(t, await createStatic(await options()))
   t.match(await exchange(`${origin}/${file.name}`), WHOLE)
   t.match(await exchange(`${origin}/${file.name}`, RANGE), PART)
+})
+
+/** The only file in a zip, by its central directory (APPNOTE.TXT 4.3). */
+function onlyMember (zip: Buffer): Buffer {
+  const entry = zip.readUInt32LE(zip.lastIndexOf('PK\x05\x06') + 16)
+  const header = zip.readUInt32LE(entry + 42)
+  const data = header + 30 + zip.readUInt16LE(header + 26) + zip.readUInt16LE(header + 28)
+  return inflateRawSync(zip.subarray(data, data + zip.readUInt32LE(entry + 20)))
+}
+
+t.test('archive', async t => {
+  const app = await createArchive(await options())
+  const decisions: unknown[] = []
+  app.addHook('onResponse', async request => {
+    const { path, reason } = request.ktls
+    decisions.push({ path, reason })
+  })
+  const origin = await serve(t, app)
+  const [kept, again] = [await request(`${origin}/archive.zip`), await request(`${origin}/archive.zip`)]
+  t.equal(again.sha256, kept.sha256)
+  const streamed = await request(`${origin}/stream.zip`)
+  await until(() => decisions.length === 3)
+  t.strictSame(decisions, [{ path: 'file', reason: null }, { path: 'file', reason: null }, { path: 'node', reason: 'stream' }])
+  for (const { body, headers } of [kept, streamed]) {
+    t.equal(headers['content-type'], 'application/zip')
+    t.equal(sha256(onlyMember(body)), file.sha256)
+  }
 })
 
 t.test('video', async t => {
