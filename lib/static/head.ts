@@ -12,8 +12,6 @@ export type SetHeaders = NonNullable<FastifyStaticOptions['setHeaders']>
 /** What @fastify/static says of a file. */
 export interface Head {
   readonly status: number
-  /** Headers that are set before a file is looked for: by `reply.download`. */
-  readonly early: Headers
   /** Those that are set before `setHeaders` is called, in their order. */
   readonly headers: Headers
   /** Those that are set after that: of a compressed file. */

@@ -7,7 +7,7 @@ import { readIfThere } from '../machine/read'
 import type { FileCounters } from '../observe/file-counters'
 import { FileBody } from '../reply/file-body'
 import { smallBody } from '../reply/small-body'
-import type { Head } from './head'
+import type { Head, Headers } from './head'
 import type { Proof } from './proof'
 import type { Part } from './question'
 
@@ -21,7 +21,10 @@ export interface Body extends Part {
 
 /** What @fastify/static made of a question. */
 export interface Answer {
-  readonly head: Head
+  /** Headers that are set before a file is looked for: by `reply.download`. */
+  readonly early: Headers
+  /** Undefined: there is no such file. */
+  readonly head: Head | undefined
   /** Undefined: it has none. */
   readonly body: Body | undefined
   readonly proof: Proof
@@ -36,15 +39,19 @@ interface KeptFile extends Answer {
   used: boolean
 }
 
-/** So many answers are kept in the process, and files at most for this share of the descriptors that it may have. */
+/** So many answers of either kind are kept in the process, and files at most for this share of the descriptors that it may have. */
 const [MOST, SHARE] = [1000, 0.25]
 
 let limit: number | undefined
-/** By all registrations, in the order in which they were last asked for. */
-const kept = new Set<KeptFile>()
+/** By all registrations, in the order in which they were last asked for. Whoever asks for what is not there drives out nothing that is. */
+const [found, missing] = [new Set<KeptFile>(), new Set<KeptFile>()]
+
+function ofKind ({ head }: Answer): Set<KeptFile> {
+  return head === undefined ? missing : found
+}
 
 /** man 5 proc_pid_limits */
-function hasRoom (): boolean {
+function hasRoom (kept: Set<KeptFile>): boolean {
   if (limit === undefined) {
     const [, descriptors] = /^Max open files +(\d+)/m.exec(readIfThere('/proc/self/limits') ?? '') ?? []
     limit = descriptors === undefined ? MOST : Math.min(MOST, Math.floor(Number(descriptors) * SHARE))
@@ -84,6 +91,7 @@ export class KeptFiles {
   holds (answer: Answer): boolean {
     this.#followUser()
     const file = answer as KeptFile
+    const kept = ofKind(file)
     if (!kept.has(file)) {
       this.#counters.missed('new')
       return false
@@ -108,8 +116,9 @@ export class KeptFiles {
     this.#followUser()
     const former = this.#files.get(key)
     if (former !== undefined) this.#drop(former)
+    const kept = ofKind(answer)
     const [oldest] = kept
-    if (!hasRoom() && oldest !== undefined) oldest.owner.#drop(oldest)
+    if (!hasRoom(kept) && oldest !== undefined) oldest.owner.#drop(oldest)
     const file = { ...answer, owner: this, key, fd, used: true }
     this.#files.set(key, file)
     kept.add(file)
@@ -120,7 +129,7 @@ export class KeptFiles {
   /** A stream of the body, or of a part of it, over a descriptor of its own; where there is none left, its path's. */
   open (answer: Answer, part: Part): ReadStream {
     const { fd: own, head, body } = answer as KeptFile
-    const stream = createReadStream(head.path, { start: part.start, end: part.end, highWaterMark: body!.highWaterMark })
+    const stream = createReadStream(head!.path, { start: part.start, end: part.end, highWaterMark: body!.highWaterMark })
     const fd = this.#binding.duplicate(own!)
     return fd < 0 ? stream : openAs(stream, fd)
   }
@@ -162,7 +171,7 @@ export class KeptFiles {
 
   #drop (file: KeptFile): void {
     this.#files.delete(file.key)
-    kept.delete(file)
+    ofKind(file).delete(file)
     if (file.fd === undefined) return
     this.#counters.closed()
     this.#binding.close(file.fd)

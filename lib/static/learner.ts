@@ -47,7 +47,7 @@ export class Learner {
     this.#files = files
   }
 
-  /** Keeps what @fastify/static is about to answer, by these options, if that is a file: given what is returned, it does so on `reply`. */
+  /** Keeps what @fastify/static is about to answer, by these options, if that is a file or none: given what is returned, it does so on `reply`. */
   watch (question: Question, pathname: string, options: Options, reply: FastifyReply): FastifyReply {
     if (!isPlain(reply) || !this.#isAskedAgain(question.key)) return reply
     const candidates = Places.of(options)?.candidates(pathname)
@@ -56,11 +56,15 @@ export class Learner {
     if (proof === 'cold') this.#bringIn(question, candidates.paths)
     if (typeof proof === 'string') return reply
     const watched: Watched = { reply, question, options, proof, compressed: candidates.compressed, early: {} }
-    let isSent = false
-    const asked = onBehalf(reply, payload => {
-      // What comes after that is too late, and not the answer.
-      if (watched.head !== undefined && !isSent && !reply.sent) this.#learn(watched, watched.head, payload)
-      isSent = true
+    let isOver = false
+    // What comes after the first is too late, and not the answer.
+    const once = (learn: () => void) => {
+      if (!isOver && !reply.sent) learn()
+      isOver = true
+    }
+    const asked = onBehalf(reply, {
+      send: payload => once(() => { if (watched.head !== undefined) this.#learn(watched, watched.head, payload) }),
+      callNotFound: () => once(() => { this.#keep(question.key, { early: watched.early, head: undefined, body: undefined, proof }) })
     })
     this.#watched.set(asked, watched)
     return asked
@@ -79,7 +83,7 @@ export class Learner {
     const { statusCode: status } = reply
     if (!ITS_STATUSES.has(status)) return undefined
     const headers = lastHeaders(reply, headerNames(watched.options, status))
-    return headers !== undefined && watched.proof.isOf(path, stat) ? { early: watched.early, status, headers, late: {}, path, stat: copyOfStat(stat) } : undefined
+    return headers !== undefined && watched.proof.isOf(path, stat) ? { status, headers, late: {}, path, stat: copyOfStat(stat) } : undefined
   }
 
   /** It sends that file now. */
@@ -110,18 +114,18 @@ export class Learner {
     return false
   }
 
-  #learn ({ reply, question: { key, range }, proof, compressed }: Watched, found: Head, payload: unknown): void {
+  #learn ({ reply, question: { key, range }, proof, compressed, early }: Watched, found: Head, payload: unknown): void {
     const late = compressed.has(found.path) ? { 'content-type': String(reply.getHeader('content-type')), 'content-encoding': String(reply.getHeader('content-encoding')) } : {}
     const head = range === undefined ? { ...found, late } : { ...wholeOf(found), late }
     if (payload instanceof ReadStream) {
       const part = range === undefined ? requestedRange(payload) : { start: 0, end: Math.max(0, found.stat.size - 1) }
-      this.#learnFile(payload, key, { head, proof, body: { ...part, highWaterMark: payload.readableHighWaterMark } })
+      this.#learnFile(payload, key, { early, head, proof, body: { ...part, highWaterMark: payload.readableHighWaterMark } })
     } else if (payload instanceof Readable && (head.status === 304 || reply.request.raw.method === 'HEAD')) {
-      this.#keep(key, { head, proof, body: undefined })
+      this.#keep(key, { early, head, proof, body: undefined })
     }
   }
 
-  #learnFile (stream: ReadStream, key: string, answer: Answer): void {
+  #learnFile (stream: ReadStream, key: string, answer: Answer & { readonly head: Head }): void {
     const { path } = answer.head
     if (stream.path !== path || fileDescriptorOf(stream) !== null) return
     // Its file is open, and is still the stream's.
@@ -134,7 +138,7 @@ export class Learner {
 
   /** False: the answer may have changed since it was made. */
   #keep (key: string, answer: Answer, fd?: number): boolean {
-    const proof = answer.proof.of(answer.head.path)
+    const proof = answer.proof.of(answer.head?.path)
     if (proof?.holds() !== true) return false
     this.#asked.add(copyOf(key))
     this.#patience = PATIENCE
@@ -143,15 +147,27 @@ export class Learner {
   }
 }
 
-/** The same reply, but that `sends` hears what is sent by it. */
-function onBehalf (reply: FastifyReply, sends: (payload: unknown) => void): FastifyReply {
-  const send = (payload: unknown) => {
-    sends(payload)
-    return reply.send(payload)
+/** Who hears how a reply is answered. */
+interface Listeners {
+  send (payload: unknown): void
+  callNotFound (): void
+}
+
+/** The same reply, but that what is called of these is heard before. */
+function onBehalf (reply: FastifyReply, listeners: Listeners): FastifyReply {
+  const heard: Partial<Record<string | symbol, unknown>> = {
+    send: (payload: unknown) => {
+      listeners.send(payload)
+      return reply.send(payload)
+    },
+    callNotFound: () => {
+      listeners.callNotFound()
+      return reply.callNotFound()
+    }
   }
   return new Proxy(Object.create(reply) as FastifyReply, {
     get: (_reply, name) => {
-      if (name === 'send') return send
+      if (heard[name] !== undefined) return heard[name]
       const value: unknown = Reflect.get(reply, name)
       return typeof value === 'function' ? value.bind(reply) as unknown : value
     },

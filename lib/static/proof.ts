@@ -71,11 +71,12 @@ export class Proof {
   }
 
   /**
-   * The same by fewer paths, that of the file last: where there was nothing, its folder tells when something
-   * comes. Undefined where the times of a file system are not to be believed.
+   * The same by fewer paths, that of the file that was found last: where there was nothing, its folder tells when
+   * something comes. Undefined where the times of a file system are not to be believed.
    */
-  of (file: string): Proof | undefined {
-    const paths = [...this.#paths.filter(path => path !== file && !this.#isToldByFolder(path)), file]
+  of (file: string | undefined): Proof | undefined {
+    const paths = this.#paths.filter(path => path !== file && !this.#isToldByFolder(path))
+    if (file !== undefined) paths.push(file)
     const proof = new Proof(this.#binding, paths, Buffer.concat(paths.map(path => this.#identityOf(path)!)))
     return this.#binding.areLocal(proof.#names) ? proof : undefined
   }

@@ -22,7 +22,8 @@ import type { RouteFile, Wanted } from './wanted'
 /** An answer that is about to be sent, or a part of it. */
 interface Taken {
   readonly answer: Answer
-  readonly head: Head
+  /** Undefined: there is no such file. */
+  readonly head: Head | undefined
   readonly part: Part | undefined
 }
 
@@ -94,8 +95,9 @@ export class Registration {
         original.apply(taken.ask, call)
         if (name === 'download') registration.#learner.setEarly(taken.ask, 'content-disposition')
       } else {
-        this.headers(taken.head.early)
-        registration.#answer(this, taken, () => askAgain(this, taken.head.early, () => original.apply(this, call))).catch(error => this.send(error))
+        const { early } = taken.answer
+        this.headers(early)
+        registration.#answer(this, taken, () => askAgain(this, early, () => original.apply(this, call))).catch(error => this.send(error))
       }
       return this
     }
@@ -117,6 +119,7 @@ export class Registration {
 
   #open (answer: Answer, { range }: Question, reply: FastifyReply): Taken | NotKept {
     const { body, head } = answer
+    if (head === undefined) return { answer, head, part: undefined }
     if (!isUntouched(reply, head)) return this.#miss('headers', reply)
     if (range === undefined || head.headers['accept-ranges'] === undefined) return { answer, head, part: body }
     const part = partOf(range, head.stat.size)
@@ -134,24 +137,31 @@ export class Registration {
    */
   async #answer (reply: FastifyReply, taken: Taken, ask: () => unknown): Promise<unknown> {
     await new Promise<void>(resolve => { later(resolve) })
-    if (reply.sent || !isUntouched(reply, taken.head)) this.#counters.missed('headers')
-    else if (this.#files.holds(taken.answer)) return this.#send(reply, taken)
+    const { answer, head, part } = taken
+    if (reply.sent || (head !== undefined && !isUntouched(reply, head))) this.#counters.missed('headers')
+    else if (this.#files.holds(answer)) return head === undefined ? this.#sendNone(reply) : this.#send(reply, answer, head, part)
     return ask()
   }
 
+  /** By the application's own handler of what is not found, as @fastify/static has it answered. */
+  #sendNone (reply: FastifyReply): unknown {
+    this.#counters.hit()
+    return reply.callNotFound()
+  }
+
   /** Ends with the reply, as @fastify/static does. */
-  async #send (reply: FastifyReply, { answer, head, part }: Taken): Promise<void> {
+  async #send (reply: FastifyReply, answer: Answer, head: Head, part: Part | undefined): Promise<void> {
     this.#counters.hit()
     writeHead(reply, head, this.#options.setHeaders, this.#varies)
-    const payload = isUnseen(reply, head, part) ? this.#payload(answer, part, reply) : undefined
+    const payload = isUnseen(reply, head, part) ? this.#payload(answer, head, part, reply) : undefined
     if (payload === undefined) await reply.send(part === undefined || reply.sent ? Readable.from('') : this.#files.open(answer, part))
     else await sendUnseen(reply, payload)
   }
 
   /** Null in place of none; undefined where it needs a stream. */
-  #payload (answer: Answer, part: Part | undefined, { server: { server } }: FastifyReply): Buffer | FileBody | null | undefined {
+  #payload (answer: Answer, { stat }: Head, part: Part | undefined, { server: { server } }: FastifyReply): Buffer | FileBody | null | undefined {
     if (part === undefined) return null
-    if (answer.head.stat.size === 0) return undefined
+    if (stat.size === 0) return undefined
     if (isSmall(server, part.end - part.start + 1)) return this.#files.read(answer, part)
     return offloads(server) ? this.#files.body(answer, part) : undefined
   }

@@ -52,7 +52,11 @@ const CASES: readonly Case[] = [
   { what: 'another disposition after', handler: reply => reply.download('a.txt').header('content-disposition', 'inline') },
   { what: 'an async handler', handler: async reply => reply.sendFile('a.txt') },
   { what: 'an async handler that awaits it', handler: async reply => { await reply.sendFile('a.txt') } },
-  { what: 'what is not there', handler: reply => reply.sendFile('none.txt'), hits: 0 },
+  { what: 'what is not there', handler: reply => reply.sendFile('none.txt') },
+  { what: 'what is not there, in an async handler', handler: async reply => { await reply.sendFile('none.txt') } },
+  { what: 'a download of what is not there', handler: reply => reply.download('none.txt') },
+  { what: 'what is not there, under a status', handler: reply => reply.code(202).sendFile('none.txt'), hits: 0 },
+  { what: 'a status after what is not there', handler: reply => reply.sendFile('none.txt').code(202) },
   { what: 'a folder above', handler: reply => reply.sendFile('../a.txt'), hits: 0 },
   { what: 'an option that is a function', handler: reply => reply.sendFile('a.txt', { onFile: () => {} } as SendOptions), hits: 0 },
   { what: 'a part by options', handler: reply => reply.sendFile('a.txt', { start: 5, end: 9 } as SendOptions), hits: 0 },
@@ -95,6 +99,24 @@ t.test('two handlers that send one file, each with its own headers', async t => 
       t.equal(one, two, url)
     }
   }
+})
+
+t.test('what is not there is answered by the application itself, with its hooks', async t => {
+  let calls = 0
+  const { ask, kept } = await compared(t, { root, prefix: '/files/' }, app => {
+    app.setNotFoundHandler({ preHandler: async (_request: FastifyRequest, reply: FastifyReply) => { reply.header('x-hook', 'ran') } }, async ({ method, url, is404 }, reply) => {
+      calls++
+      return reply.code(410).send({ method, url, is404 })
+    })
+  })
+  for (let time = 1; time <= TIMES; time++) {
+    for (const method of ['GET', 'HEAD'] as const) {
+      const [one, two] = await ask({ method, url: `/files/none.txt?time=${time}` })
+      t.equal(one, two)
+    }
+  }
+  t.equal(calls, 2 * 2 * TIMES)
+  t.ok(hitsOf(kept) >= 2 * (TIMES - 2))
 })
 
 t.test("one handler's status is not another's", async t => {

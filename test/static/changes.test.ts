@@ -89,6 +89,18 @@ const CHANGES: readonly Change[] = [
     options: root => ({ root: [join(root, 'second'), root] }),
     make: root => write(root, 'second/sub/b.txt', 'earlier')
   },
+  { what: 'what was not there created', url: '/none.txt', make: root => write(root, 'none.txt', 'there') },
+  { what: 'what was not there linked', url: '/none.txt', make: root => symlinkSync('a.txt', join(root, 'none.txt')) },
+  { what: 'what was not there renamed to', url: '/none.txt', make: root => renameSync(join(root, 'a.txt'), join(root, 'none.txt')) },
+  { what: 'what a link to nothing names created', url: '/dangling', make: root => write(root, 'first/target', 'there') },
+  { what: 'the folder of what was not there created', url: '/no/such/file', make: root => write(root, 'no/such/file', 'there') },
+  { what: 'a folder in the place of a file above what was not there', url: '/a.txt/below', make: root => { rmSync(join(root, 'a.txt')); write(root, 'a.txt/below', 'there') } },
+  { what: 'the folder of what was not there replaced', url: '/first/none.txt', make: root => { renameSync(join(root, 'first'), join(root, 'gone')); write(root, 'first/none.txt', 'there') } },
+  { what: 'an index of a folder that had none', url: '/first/', make: root => write(root, 'first/index.html', 'index') },
+  { what: 'what was not there, by an extension', url: '/none', options: () => ({ extensions: ['html'] }), make: root => write(root, 'none.html', 'there') },
+  { what: 'what was not there, compressed', url: '/none.txt', options: () => ({ preCompressed: true }), make: root => write(root, 'none.txt.br', 'br') },
+  { what: 'what was not there, in a later root', url: '/none.txt', options: root => ({ root: [root, join(root, 'second')] }), make: root => write(root, 'second/none.txt', 'there') },
+  { what: 'what was not there, in a root that was not', url: '/none.txt', options: root => ({ root: [root, join(root, 'none')] }), make: root => write(root, 'none/none.txt', 'there') },
   { what: 'something else in its folder', same: true, make: root => write(root, 'new', 'other') }
 ]
 
@@ -99,6 +111,7 @@ function makeRoot (t: Tap.Test): string {
     ['second/b.txt', 'of the second']
   ] as const) write(root, name, content)
   symlinkSync('first', join(root, 'current'))
+  symlinkSync('first/target', join(root, 'dangling'))
   return root
 }
 

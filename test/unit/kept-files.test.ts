@@ -14,7 +14,7 @@ function kept () {
   const closed: number[] = []
   const counters = new FileCounters()
   const files = new KeptFiles({ close: (fd: number) => { closed.push(fd) }, duplicate: () => -24 } as Partial<Binding> as Binding, counters)
-  const answer = (holds: () => boolean = () => true): Answer => ({ head: { path: '/a' } as Partial<Head> as Head, body: { start: 0, end: 0, highWaterMark: 5 }, proof: { holds } as Partial<Proof> as Proof })
+  const answer = (holds: () => boolean = () => true): Answer => ({ early: {}, head: { path: '/a' } as Partial<Head> as Head, body: { start: 0, end: 0, highWaterMark: 5 }, proof: { holds } as Partial<Proof> as Proof })
   return { answer, closed, counters, files }
 }
 
@@ -45,6 +45,19 @@ t.test('of too many files the one that was asked for longest ago goes', async t 
   t.strictSame(closed, [2, 3, 1], 'one that is learnt anew takes the place of the former')
   files.close()
   other.files.close()
+})
+
+t.test('what is not there drives out nothing that is', async t => {
+  const { answer, closed, files } = kept()
+  const none = (): Answer => ({ ...answer(), head: undefined, body: undefined })
+  files.keep('file', answer(), 1)
+  for (let name = 0; name <= LIMIT; name++) files.keep(`none ${name}`, none())
+  t.strictSame(closed, [])
+  t.ok(hits(files, 'file'))
+  t.notOk(hits(files, 'none 0'), 'of too many the first goes')
+  t.ok(hits(files, 'none 1'))
+  files.close()
+  t.notOk(hits(files, 'none 1'))
 })
 
 t.test('what has changed goes', async t => {
