@@ -199,7 +199,7 @@ declare namespace fastifyKtls {
   export interface FileFigures {
     /** How many are open. */
     readonly open: number
-    /** Requests that were answered from one. */
+    /** Requests that were answered from one, or from what is known not to be there. */
     readonly hits: number
     /** Requests that @fastify/static answered, by cause. */
     readonly misses: Readonly<Record<FileMiss, number>>

@@ -155,19 +155,18 @@ interface Listeners {
 
 /** The same reply, but that what is called of these is heard before. */
 function onBehalf (reply: FastifyReply, listeners: Listeners): FastifyReply {
-  const heard: Partial<Record<string | symbol, unknown>> = {
-    send: (payload: unknown) => {
-      listeners.send(payload)
-      return reply.send(payload)
-    },
-    callNotFound: () => {
-      listeners.callNotFound()
-      return reply.callNotFound()
-    }
+  const send = (payload: unknown) => {
+    listeners.send(payload)
+    return reply.send(payload)
+  }
+  const callNotFound = () => {
+    listeners.callNotFound()
+    return reply.callNotFound()
   }
   return new Proxy(Object.create(reply) as FastifyReply, {
     get: (_reply, name) => {
-      if (heard[name] !== undefined) return heard[name]
+      if (name === 'send') return send
+      if (name === 'callNotFound') return callNotFound
       const value: unknown = Reflect.get(reply, name)
       return typeof value === 'function' ? value.bind(reply) as unknown : value
     },
