@@ -7,18 +7,26 @@ export interface Chunk {
   readonly encoding: BufferEncoding
 }
 
-/** Empty chunks that stand for a file's bytes on their way through a Writable. */
-const ranges = new WeakMap<Uint8Array, FileRange>()
+/** Chunks without memory, which stand for a file's bytes or for a text's on their way through a Writable. */
+const standIns = new WeakMap<Uint8Array, FileRange | Text>()
 
 export function chunkFor (range: FileRange): Uint8Array {
   const chunk = Buffer.alloc(0)
-  ranges.set(chunk, range)
+  standIns.set(chunk, range)
   return chunk
 }
 
 /** Ends what `chunkFor` began; false when the range is the native part's by now, which closes its descriptor. */
 export function takeBack (chunk: Uint8Array): boolean {
-  return ranges.delete(chunk)
+  return standIns.delete(chunk)
+}
+
+/** Tells the length of the text, in UTF-8, as a Buffer would; for a socket whose backend sends. */
+export function chunkForText (text: string): Buffer {
+  const length = Buffer.byteLength(text)
+  const chunk = Object.defineProperties(Buffer.alloc(0), { length: { value: length }, byteLength: { value: length } })
+  standIns.set(chunk, { text, length })
+  return chunk
 }
 
 export function isRange (part: Part): part is FileRange {
@@ -27,7 +35,7 @@ export function isRange (part: Part): part is FileRange {
 
 /** Bytes that a chunk stands for. */
 export function sizeOf ({ chunk, encoding }: Chunk): number {
-  return typeof chunk === 'string' ? Buffer.byteLength(chunk, encoding) : ranges.get(chunk)?.length ?? chunk.length
+  return typeof chunk === 'string' ? Buffer.byteLength(chunk, encoding) : standIns.get(chunk)?.length ?? chunk.length
 }
 
 /** Of nobody else's. */
@@ -35,7 +43,7 @@ const copies = new WeakSet<Uint8Array>()
 
 /** The same chunk, whatever becomes of what the application has of it. */
 export function copyOf (chunk: Uint8Array | string): Uint8Array | string {
-  if (typeof chunk === 'string' || ranges.has(chunk)) return chunk
+  if (typeof chunk === 'string' || standIns.has(chunk)) return chunk
   const copy = Buffer.from(chunk)
   copies.add(copy)
   return copy
@@ -57,11 +65,11 @@ export function partsOf (chunks: readonly Chunk[], lasting: unknown, memory: Mem
     run = []
   }
   for (const { chunk, encoding } of chunks) {
-    const range = typeof chunk === 'string' ? undefined : ranges.get(chunk)
-    if (range !== undefined) {
+    const standsFor = typeof chunk === 'string' ? undefined : standIns.get(chunk)
+    if (standsFor !== undefined) {
       endRun()
-      ranges.delete(chunk as Uint8Array)
-      parts.push(range)
+      standIns.delete(chunk as Uint8Array)
+      parts.push(standsFor)
       continue
     }
     if (chunk.length === 0) continue

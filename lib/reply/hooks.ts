@@ -4,6 +4,7 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import type { Backend, FallbackReason, Support } from '../../types/index'
 import type { Binding } from '../binding'
 import type { Connection, Connections } from '../connection/connections'
+import { chunkForText } from '../connection/parts'
 import { isOptedOut, refuseRequest } from './decisions'
 import type { Decisions } from './decisions'
 import { FileBody } from './file-body'
@@ -11,9 +12,10 @@ import { offerFile } from './file-reply'
 import type { FileReplyContext } from './file-reply'
 import { onFinish } from './finish'
 import { Promoter } from '../connection/promotion'
-import { hasNoBody, pipesAsNodeDoes } from './routing'
+import { endsAsNodeDoes, hasNoBody, headsAsNodeDoes, pipesAsNodeDoes, writesAsNodeDoes } from './routing'
 import { refusePayload } from './payload'
 import { isSmallBody, setMinSize } from './small-body'
+import { isPayloadUnseen } from './unseen'
 import type { Counters } from '../observe/stats'
 import { BY_NODE } from '../way'
 
@@ -36,6 +38,11 @@ export function fallbackHooks (decisions: Decisions, reasonOf: (request: Fastify
       next()
     }
   }
+}
+
+/** Whether nobody else sees what is written, from the onSend hooks down to the socket. */
+function isOnlyOurs ({ request, raw }: FastifyReply): boolean {
+  return raw.socket !== null && !raw.headersSent && isPayloadUnseen(request) && headsAsNodeDoes(raw) && writesAsNodeDoes(raw) && endsAsNodeDoes(raw)
 }
 
 export interface Offload {
@@ -67,7 +74,8 @@ export function offloadHooks (fastify: FastifyInstance, { binding, support, back
     decisions.decide(request, connection?.way ?? BY_NODE, reason)
   }
 
-  const routeData = (request: FastifyRequest, reply: FastifyReply, connection: Connection, payload: unknown) => {
+  /** Returns what is to be sent in the payload's place. */
+  const routeData = (request: FastifyRequest, reply: FastifyReply, connection: Connection, payload: unknown): unknown => {
     const { socket } = request.raw
     // Without TLS there is nothing to seal.
     const refusal = refusePayload(payload, socket instanceof TLSSocket ? binding.inlineBytes : Infinity)
@@ -83,6 +91,9 @@ export function offloadHooks (fastify: FastifyInstance, { binding, support, back
     // Null while others have their turn on the connection.
     if (reply.raw.socket === null) reply.raw.once('socket', promote)
     else promote()
+    if (typeof payload !== 'string' || connection.transmit?.active !== true || !isOnlyOurs(reply)) return undefined
+    // Node would make one string of head and text, and ask for its length once more.
+    return chunkForText(payload)
   }
 
   const contextOf = (request: FastifyRequest, connection: Connection): FileReplyContext => ({
@@ -105,7 +116,7 @@ export function offloadHooks (fastify: FastifyInstance, { binding, support, back
     return true
   }
 
-  const route = (request: FastifyRequest, reply: FastifyReply, payload: unknown) => {
+  const route = (request: FastifyRequest, reply: FastifyReply, payload: unknown): unknown => {
     // An error's reply, after a decision on the reply that failed.
     if (decisions.isMade(request)) return
     const { socket } = request.raw
@@ -136,8 +147,7 @@ export function offloadHooks (fastify: FastifyInstance, { binding, support, back
     },
     onSend: (request, reply, payload, next) => {
       if (!(payload instanceof FileBody)) {
-        route(request, reply, payload)
-        next()
+        next(null, route(request, reply, payload))
       } else if (payload.isOffered || offerBody(payload, request, reply)) {
         next()
       } else {

@@ -22,15 +22,15 @@ const SIZE = 20_000
 
 const TOO_SMALL = { path: 'node', reason: 'too-small' } as const
 
-t.before(() => forgetPageCache(t))
-
 t.test('every kind of reply is the same as without the plugin', async t => {
+  forgetPageCache(t)
   await compareReplies(t, { minSize: 1e9 }, (t, { expected, got }) => {
     t.strictSame(visible(got), visible(expected))
   })
 })
 
 t.test('each leaves with its head, without a read of its stream, and nothing stays open', async t => {
+  forgetPageCache(t)
   const folder = makeFolder(t)
   const large = makeFile(folder, 300_000)
   const { port, decisions } = await serveFolder(t, folder, { ktls: {} })
@@ -55,6 +55,7 @@ t.test('each leaves with its head, without a read of its stream, and nothing sta
 })
 
 t.test('two at once on one connection come in their order', async t => {
+  forgetPageCache(t)
   const folder = makeFolder(t)
   const [first, second] = [makeFile(folder, 60_000), makeFile(folder, 1000)]
   const { port, decisions } = await serveFolder(t, folder, { ktls: {} })
@@ -116,6 +117,7 @@ async function outcome (t: Tap.Test, options: { ktls?: object }, { happens, reas
 }
 
 t.test('whatever happens before the thread reads, stream and response do as without the plugin', async t => {
+  forgetPageCache(t)
   const hold = await makePoolHolder(t)
   for (const one of MEANWHILE) {
     for (const withLength of [false, true]) {
@@ -136,6 +138,7 @@ function spoilReads (t: Tap.Test, read: (done: (whole: boolean) => void) => bool
 }
 
 t.test('where no descriptor is left for it, the stream reads', async t => {
+  forgetPageCache(t)
   const folder = makeFolder(t)
   const file = makeFile(folder, SIZE)
   spoilReads(t, () => false)
@@ -146,6 +149,7 @@ t.test('where no descriptor is left for it, the stream reads', async t => {
 })
 
 t.test('a bad disk makes the error reply that it makes without the plugin', async t => {
+  forgetPageCache(t)
   const folder = makeFolder(t)
   const file = makeFile(folder, SIZE)
   spoilReads(t, done => {
