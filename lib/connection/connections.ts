@@ -91,6 +91,7 @@ export class Connections implements Claimant {
   readonly #servers = new WeakSet<Server>()
   readonly #bySocket = new WeakMap<Socket, Connection>()
   readonly #stop: () => void
+  #released = false
 
   constructor (fastify: FastifyInstance, binding: Binding, counters: Counters) {
     this.#fastify = fastify
@@ -99,9 +100,14 @@ export class Connections implements Claimant {
     this.#stop = capture(binding, this, fastify.server instanceof TlsServer)
   }
 
-  /** New connections are not looked for any more. */
+  /** New connections are not looked for any more, as Fastify is about to close its servers. */
   release (): void {
+    this.#released = true
     this.#stop()
+  }
+
+  get released (): boolean {
+    return this.#released
   }
 
   /** That of a request's socket; undefined where it has TLS and was not captured, and of what is no socket, as with inject(). */

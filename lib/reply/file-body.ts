@@ -1,7 +1,11 @@
 import { EventEmitter } from 'node:events'
 import type { ReadStream } from 'node:fs'
+import { finished } from 'node:stream'
 import type { FastifyReply } from 'fastify'
+import type { FallbackReason } from '../../types/index'
+import { later } from '../connection/internals'
 import type { FileReplyContext } from './file-reply'
+import { refuseReply } from './routing'
 import type { ByteRange } from './routing'
 import { startTransfer } from './transfer'
 
@@ -41,8 +45,8 @@ export class FileBody extends EventEmitter {
   /** Has the reply sent by the connection's backend, if that can be now, without waiting for a disk or for other writes. */
   offer (reply: FastifyReply, context: FileReplyContext): boolean {
     const { binding, connection, promoter, minSize } = context
-    const { socket, strictContentLength } = reply.raw
-    if (socket === null || strictContentLength || this.#range.length < minSize) return false
+    const { socket } = reply.raw
+    if (socket === null || this.#range.length < minSize || refuseReply(reply) !== undefined) return false
     if (!binding.isCached(this.#fd, this.#range.offset) || promoter.promoteNow(connection, socket) !== undefined) return false
     this.#offer = { reply, context }
     return true
@@ -51,30 +55,45 @@ export class FileBody extends EventEmitter {
   /** Fastify's call, in the same turn. */
   pipe (destination: NodeJS.WritableStream, options?: { end?: boolean }): NodeJS.WritableStream {
     if (this.#offer === undefined) return this.#pipeStream(destination, options)
-    const { reply, context: { binding, connection, decided } } = this.#offer
-    const fd = options?.end === false ? undefined : binding.duplicate(this.#fd)
-    if (fd === undefined || fd < 0) {
-      decided(fd === undefined ? 'trailers' : 'no-resources')
-      connection.transmit!.release()
-      return this.#pipeStream(destination, options)
+    const { reply, context } = this.#offer
+    if (options?.end === false) return this.#leave('trailers', context, destination, options)
+    const fd = context.binding.duplicate(this.#fd)
+    if (fd < 0) return this.#leave('no-resources', context, destination, options)
+    try {
+      // As a stream's first chunk has it made.
+      reply.raw.writeHead(reply.raw.statusCode)
+    } catch (error) {
+      context.binding.close(fd)
+      context.connection.transmit!.release()
+      this.emit('error', error)
+      return destination
     }
-    decided(null)
-    startTransfer(reply, connection.transmit!, { fd, ...this.#range }, () => {
+    context.decided(null)
+    startTransfer(reply, context, { fd, ...this.#range }, () => {
       this.emit('end')
       reply.raw.end()
     })
     return destination
   }
 
-  #pipeStream (destination: NodeJS.WritableStream, options?: { end?: boolean }): NodeJS.WritableStream {
-    this.#stream = this.#open()
-    for (const event of ['end', 'error', 'close']) this.#stream.on(event, error => { this.emit(event, error) })
-    return this.#stream.pipe(destination, options)
+  #leave (reason: FallbackReason, { connection, decided }: FileReplyContext, destination: NodeJS.WritableStream, options?: { end?: boolean }): NodeJS.WritableStream {
+    decided(reason)
+    connection.transmit!.release()
+    return this.#pipeStream(destination, options)
   }
 
-  /** Fastify's call where the response has ended before. */
+  #pipeStream (destination: NodeJS.WritableStream, options?: { end?: boolean }): NodeJS.WritableStream {
+    const stream = this.#stream = this.#open()
+    finished(stream, { writable: false }, error => {
+      if (error == null) this.emit('end')
+      else this.emit('error', error)
+    })
+    return stream.pipe(destination, options)
+  }
+
+  /** Fastify's call where the response has ended before: as of a stream it hears that this was too early, in a later turn. */
   destroy (): void {
-    if (this.#stream === undefined) this.emit('close')
+    if (this.#stream === undefined) later(() => { this.emit('error', Object.assign(new Error('Premature close'), { code: 'ERR_STREAM_PREMATURE_CLOSE' })) })
     else this.#stream.destroy()
   }
 }

@@ -6,9 +6,9 @@ import type { FallbackReason } from '../../types/index'
 import type { Binding } from '../binding'
 import { FST_KTLS_STREAM_CONSUMED } from '../errors'
 import type { Connection } from '../connection/connections'
-import { fileDescriptorOf, hasTrailers, later, readsFromPosition, requestedRange, takeDescriptor } from '../connection/internals'
+import { fileDescriptorOf, later, readsFromPosition, requestedRange, takeDescriptor } from '../connection/internals'
 import type { Promoter } from '../connection/promotion'
-import { endsAsNodeDoes, rangeWithin, refuseLength, refuseResponse, refuseStream, writesAsNodeDoes } from './routing'
+import { endsAsNodeDoes, rangeWithin, refuseLength, refuseReply, refuseStream } from './routing'
 import type { ByteRange } from './routing'
 import { MAX_AT_ONCE } from './small-body'
 import { startTransfer } from './transfer'
@@ -20,6 +20,8 @@ export interface FileReplyContext {
   readonly promoter: Promoter
   readonly connection: Connection
   readonly minSize: number
+  /** Whether the server is about to close. */
+  isClosing (): boolean
   /** Hears the decision, once: null for path 'file', else why not. */
   decided (refusal: FallbackReason | null): void
 }
@@ -118,16 +120,7 @@ class FileReply {
 
   /** `made` says that the head has just been made, by us. */
   #refuseResponse (made = false): FallbackReason | undefined {
-    const response = this.#response
-    return refuseResponse({
-      method: this.#reply.request.method,
-      statusCode: response.statusCode,
-      headersSent: response.headersSent && !made,
-      writesAsNodeDoes: writesAsNodeDoes(response),
-      hasTrailers: this.#options?.end === false || hasTrailers(response),
-      transferEncoding: response.chunkedEncoding ? 'chunked' : response.getHeader('transfer-encoding'),
-      strictContentLength: response.strictContentLength
-    })
+    return refuseReply(this.#reply, { made, ends: this.#options?.end !== false })
   }
 
   /** A hook of the user's may have changed the head or the stream meanwhile. */
@@ -256,7 +249,7 @@ class FileReply {
     // Who reads from the stream from now on finds its end.
     this.#stream._read = readNothing
     this.#context.decided(null)
-    this.#offer.transfer = startTransfer(this.#reply, this.#context.connection.transmit!, { fd, ...range }, () => {
+    this.#offer.transfer = startTransfer(this.#reply, this.#context, { fd, ...range }, () => {
       // The application may have read it out meanwhile, which found its end.
       if (this.#stream.readableEnded) this.#response.end()
       else this.#endStream(() => { this.#response.end() })

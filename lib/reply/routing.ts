@@ -2,8 +2,9 @@ import fs from 'node:fs'
 import { ServerResponse } from 'node:http'
 import { Socket } from 'node:net'
 import { Readable } from 'node:stream'
+import type { FastifyReply } from 'fastify'
 import type { FallbackReason } from '../../types/index'
-import { closesItself, isReading, readsAsNodeDoes, readsFromPosition, usesRealFs } from '../connection/internals'
+import { closesItself, hasTrailers, isReading, readsAsNodeDoes, readsFromPosition, usesRealFs } from '../connection/internals'
 
 /**
  * Why a stream's bytes cannot be had from its file alone; undefined: they can.
@@ -64,6 +65,19 @@ export function refuseResponse (head: ResponseHead): FallbackReason | undefined 
   if (head.transferEncoding !== undefined) return 'transfer-encoding'
   if (head.strictContentLength) return 'strict-content-length'
   return undefined
+}
+
+/** The same of a reply as it is now; `made` says that its head has just been made, by us, and `ends` whether it ends with the file. */
+export function refuseReply ({ request, raw }: FastifyReply, { made = false, ends = true } = {}): FallbackReason | undefined {
+  return refuseResponse({
+    method: request.method,
+    statusCode: raw.statusCode,
+    headersSent: raw.headersSent && !made,
+    writesAsNodeDoes: writesAsNodeDoes(raw),
+    hasTrailers: !ends || hasTrailers(raw),
+    transferEncoding: raw.chunkedEncoding ? 'chunked' : raw.getHeader('transfer-encoding'),
+    strictContentLength: raw.strictContentLength
+  })
 }
 
 export interface ByteRange {

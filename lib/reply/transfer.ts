@@ -1,8 +1,10 @@
 import type { FastifyReply } from 'fastify'
 import type { FileRange } from '../binding'
+import { endWithReply } from '../connection/internals'
 import { isOwnError } from '../connection/transmit'
 import type { Transmit } from '../connection/transmit'
 import { publishAborted, publishFinished, publishStarted } from '../observe/channels'
+import type { FileReplyContext } from './file-reply'
 
 /** Makes `response.write()` write the head alone, as it writes it before a stream's first chunk. */
 const NOTHING = Buffer.alloc(0)
@@ -29,7 +31,8 @@ export class Transfer {
 }
 
 /** Has the backend send a reply's head and its file, whose descriptor it closes, and calls `end` once it has taken all and the response is to be ended. */
-export function startTransfer (reply: FastifyReply, transmit: Transmit, range: FileRange, end: () => void): Transfer {
+export function startTransfer (reply: FastifyReply, { connection, isClosing }: FileReplyContext, range: FileRange, end: () => void): Transfer {
+  const transmit = connection.transmit!
   const { request, raw: response } = reply
   const socket = response.socket!
   const part = { backend: transmit.backend, offset: range.offset, length: range.length }
@@ -42,7 +45,10 @@ export function startTransfer (reply: FastifyReply, transmit: Transmit, range: F
     if (transfer.bytes === range.length) publishFinished(request, socket, part)
     else publishAborted(request, socket, part, transfer.bytes, error ?? null)
     if (error == null) {
-      if (!socket.destroyed && !response.destroyed && !response.writableEnded) end()
+      if (socket.destroyed || response.destroyed || response.writableEnded) return
+      // The client may have all of it for a while, as idle to Fastify as to itself: without this it would be waited for.
+      if (isClosing()) endWithReply(socket)
+      end()
     } else if (isOwnError(error)) {
       // The Writable destroys the socket. That a client left, Fastify logs itself.
       reply.log.warn({ err: error }, 'fastify-ktls: the file could not be sent whole')
