@@ -29,6 +29,10 @@ function addHooks (fastify: FastifyInstance, installation: Installation): void {
   if (hooks === undefined) return
   fastify.addHook('onRequest', hooks.onRequest)
   fastify.addHook('onSend', asOwnHook(hooks.onSend))
+  fastify.addHook('preClose', done => {
+    installation.preClose()
+    done()
+  })
   fastify.addHook('onClose', (_instance, done) => {
     installation.close()
     done()

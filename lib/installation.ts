@@ -66,6 +66,11 @@ export class Installation implements Installed {
     return this.#decisions.of(request)
   }
 
+  /** Before the servers close. */
+  preClose (): void {
+    if (this.#connections !== undefined) this.#connections.closing = true
+  }
+
   close (): void {
     this.#connections?.release()
   }

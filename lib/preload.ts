@@ -99,6 +99,10 @@ class Preloaded {
       if (hooks === undefined) next()
       else hooks.onSend(request, reply, payload, next)
     }))
+    this.#fastify.addHook('preClose', done => {
+      this.#installation?.preClose()
+      done()
+    })
     this.#fastify.addHook('onClose', (_instance, done) => {
       this.#installation?.close()
       done()

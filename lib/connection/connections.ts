@@ -91,7 +91,8 @@ export class Connections implements Claimant {
   readonly #servers = new WeakSet<Server>()
   readonly #bySocket = new WeakMap<Socket, Connection>()
   readonly #stop: () => void
-  #released = false
+  /** Whether Fastify is about to close its servers. */
+  closing = false
 
   constructor (fastify: FastifyInstance, binding: Binding, counters: Counters) {
     this.#fastify = fastify
@@ -100,14 +101,9 @@ export class Connections implements Claimant {
     this.#stop = capture(binding, this, fastify.server instanceof TlsServer)
   }
 
-  /** New connections are not looked for any more, as Fastify is about to close its servers. */
+  /** New connections are not looked for any more. */
   release (): void {
-    this.#released = true
     this.#stop()
-  }
-
-  get released (): boolean {
-    return this.#released
   }
 
   /** That of a request's socket; undefined where it has TLS and was not captured, and of what is no socket, as with inject(). */

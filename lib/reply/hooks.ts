@@ -101,7 +101,7 @@ export function offloadHooks (fastify: FastifyInstance, { binding, support, back
     promoter,
     connection,
     minSize,
-    isClosing: () => connections.released,
+    isClosing: () => connections.closing,
     decided: reason => decisions.decide(request, reason === null ? { path: 'file', backend: connection.transmit!.backend } : connection.way, reason)
   })
 

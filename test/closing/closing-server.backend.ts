@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import t from 'tap'
 import { certificate } from '../certificate'
 import { SECURE } from '../support/backend'
-import { get, receive } from '../support/client'
+import { get, readReply, receive } from '../support/client'
 import type { Message } from '../support/closing-child'
 import { endingOf, withAndWithout } from '../support/ending'
 import type { Ending, Held } from '../support/ending'
@@ -13,6 +13,7 @@ import { countPromotions } from '../support/kernel'
 import { messageOf } from '../support/message'
 import { atRest } from '../support/sleep'
 import { keepAllBuffersSmall } from '../support/sockets'
+import { serveFolder } from '../support/static'
 
 const ABRUPT: Ending = { body: 'part', closeNotify: false, fin: true }
 
@@ -81,6 +82,19 @@ for (const forceCloseConnections of [true, false, 'idle'] as const) {
     t.strictSame(plain, tested)
   })
 }
+
+t.test('a server that closes when its client has the last byte ends the connection', async t => {
+  const folder = makeFolder(t)
+  const file = makeFile(folder, 300_000)
+  for (let round = 0; round < 20; round++) {
+    const { app, port } = await serveFolder(t, folder, { ktls: {}, fastify: { forceCloseConnections: 'idle' } })
+    const client = await get(port, `/${file.name}`)
+    t.equal((await readReply(client)).sha256, file.sha256)
+    client.tls.resume()
+    // Its keep-alive time is 72 seconds.
+    await Promise.all([app.close(), once(client.tls, 'close')])
+  }
+})
 
 t.test('on SIGTERM a process that closes its server finishes a transfer and ends', async t => {
   keepAllBuffersSmall(t)

@@ -4,6 +4,7 @@ import type { FastifyStaticOptions } from '@fastify/static'
 import { once } from 'node:events'
 import fs, { truncateSync } from 'node:fs'
 import { buffer } from 'node:stream/consumers'
+import type { ServerResponse } from 'node:http'
 import type { FastifyInstance, FastifyPluginAsync } from 'fastify'
 import t from 'tap'
 import { loadBinding } from '../../lib/binding'
@@ -172,7 +173,7 @@ interface Told {
   readonly streams: number
 }
 
-type End = (client: RawClient, path: string) => unknown
+type End = (client: RawClient, path: string, response: ServerResponse) => unknown
 
 /** Asks for a big file that is known by then, and does what `end` does to a reply that has begun. */
 async function told (t: Tap.Test, plugin: FastifyPluginAsync<FastifyStaticOptions>, ktls: FastifyKtlsOptions | undefined, end: End): Promise<Told> {
@@ -182,11 +183,13 @@ async function told (t: Tap.Test, plugin: FastifyPluginAsync<FastifyStaticOption
   const old = Date.now() + OLD
   await until(() => Date.now() > old)
   const events: string[] = []
+  let response: ServerResponse
   const { app, port, log } = await startServer(t, {
     ...ktls && { ktls },
     logLevel: 'debug',
     setup: async app => {
       app.addHook('onRequest', async ({ raw: request, raw: { socket } }, { raw }) => {
+        response = raw
         for (const name of ['finish', 'close', 'error']) raw.on(name, () => events.push(`response ${name}`))
         request.on('aborted', () => events.push('request aborted'))
         socket.once('close', () => events.push('socket close'))
@@ -209,7 +212,7 @@ async function told (t: Tap.Test, plugin: FastifyPluginAsync<FastifyStaticOption
   const streams = countStreams(t)
   ask(client, `/${big.name}`, ['Connection: close'])
   await once(client.tls, 'readable')
-  await end(client, big.path)
+  await end(client, big.path, response!)
   await until(() => events.includes('socket close'))
   await app.close()
   const lines = log.filter(({ level }) => Number(level) > DEBUG).map(({ level, msg, err }) => [level, msg, (err as { code?: string } | undefined)?.code])
@@ -219,7 +222,8 @@ async function told (t: Tap.Test, plugin: FastifyPluginAsync<FastifyStaticOption
 t.test('what is told of a reply', async t => {
   const ends: Record<string, End> = {
     'that is read': client => receive(client),
-    'whose client leaves': client => client.tcp.resetAndDestroy()
+    'whose client leaves': client => client.tcp.resetAndDestroy(),
+    'that the application cuts': (_client, _path, { socket }) => socket!.destroy()
   }
   for (const [what, end] of Object.entries(ends)) {
     await t.test(what, async t => {
