@@ -46,7 +46,7 @@ export function startTransfer (reply: FastifyReply, { connection, isClosing }: F
     else publishAborted(request, socket, part, transfer.bytes, error ?? null)
     if (error == null) {
       if (socket.destroyed || response.destroyed || response.writableEnded) return
-      // The client may have all of it for a while, as idle to Fastify as to itself: without this it would be waited for.
+      // The client has all of it by now, and may have had Fastify close: that ends idle connections once, and has found this one busy.
       if (isClosing()) endWithReply(socket)
       end()
     } else if (isOwnError(error)) {
