@@ -1,6 +1,6 @@
 import type { FastifyReply } from 'fastify'
 import type { FileRange } from '../binding'
-import { endWithReply } from '../connection/internals'
+import { closeIdleConnections } from '../connection/internals'
 import { isOwnError } from '../connection/transmit'
 import type { Transmit } from '../connection/transmit'
 import { publishAborted, publishFinished, publishStarted } from '../observe/channels'
@@ -46,9 +46,9 @@ export function startTransfer (reply: FastifyReply, { connection, isClosing }: F
     else publishAborted(request, socket, part, transfer.bytes, error ?? null)
     if (error == null) {
       if (socket.destroyed || response.destroyed || response.writableEnded) return
-      // The client has all of it by now, and may have had Fastify close: that ends idle connections once, and has found this one busy.
-      if (isClosing()) endWithReply(socket)
       end()
+      // The client has had all of it before: where Fastify has closed meanwhile, which ends idle connections once, it has found this one busy.
+      if (isClosing()) response.once('close', () => closeIdleConnections(socket))
     } else if (isOwnError(error)) {
       // The Writable destroys the socket. That a client left, Fastify logs itself.
       reply.log.warn({ err: error }, 'fastify-ktls: the file could not be sent whole')

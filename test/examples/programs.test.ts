@@ -118,6 +118,7 @@ t.test('equivalence prints its table', async t => {
 const PROGRAMS: Readonly<Record<string, ReadonlyArray<'FOLDER' | '--port PORT' | '--socket PATH' | '--guest'>>> = {
   minimal: ['FOLDER', '--port PORT'],
   static: ['FOLDER', '--port PORT'],
+  archive: ['FOLDER', '--port PORT'],
   downloads: ['FOLDER', '--port PORT'],
   cluster: ['FOLDER', '--port PORT'],
   proxy: ['FOLDER', '--port PORT'],

@@ -36,23 +36,32 @@ export function makeFile (folder: string, size: number, name = `${size}.bin`): T
 
 /** How many descriptors of this process are of the file. */
 export function openCount (path: string): number {
-  return countDescriptors(target => target === path)
+  return descriptorTargets().filter(target => target === path).length
 }
 
 /** How many descriptors of this process are sockets. */
 export function openSockets (): number {
-  return countDescriptors(target => target.startsWith('socket:'))
+  return descriptorTargets().filter(isSocket).length
 }
 
-function countDescriptors (counts: (target: string) => boolean): number {
-  return readdirSync('/proc/self/fd').filter(fd => {
+/** The sockets of this process, each once. */
+export function sockets (): ReadonlySet<string> {
+  return new Set(descriptorTargets().filter(isSocket))
+}
+
+function isSocket (target: string): boolean {
+  return target.startsWith('socket:')
+}
+
+function descriptorTargets (): string[] {
+  return readdirSync('/proc/self/fd').flatMap(fd => {
     try {
-      return counts(readlinkSync(`/proc/self/fd/${fd}`))
+      return readlinkSync(`/proc/self/fd/${fd}`)
     } catch {
       // Closed meanwhile, as is the one that listed them.
-      return false
+      return []
     }
-  }).length
+  })
 }
 
 export function sha256 (bytes: Uint8Array | string): string {
