@@ -3,7 +3,7 @@
  * 20.20, 22.23, 24.9 and 26.9.
  */
 import fs from 'node:fs'
-import type { Server as HttpServer, ServerResponse } from 'node:http'
+import type { ServerResponse } from 'node:http'
 import { Socket } from 'node:net'
 import type { Server } from 'node:net'
 import type { TLSSocket } from 'node:tls'
@@ -45,12 +45,6 @@ export function tcpSocketOf (socket: TLSSocket): Socket | undefined {
 
 export function serverOf (socket: Socket): Server | undefined {
   return internal(socket).server as Server | undefined
-}
-
-/** Has the socket's server end the connections that neither wait for a reply nor for a request to end; one with HTTP/2, too, has no such method. */
-export function closeIdleConnections (socket: Socket): void {
-  const server = serverOf(socket) as Partial<HttpServer> | undefined
-  server?.closeIdleConnections?.()
 }
 
 /** What each server was made with, once it has been asked: to look costs as much as the rest of a capture. */
@@ -126,6 +120,12 @@ export function isReceivingRequest (socket: Socket): boolean {
 /** Whether the connection ends with the reply that has its turn, or has been told to end. */
 export function endsWithReply (socket: Socket): boolean {
   return socket.writableEnded || internal(socket)._httpMessage?._last === true
+}
+
+/** Ends a connection that neither has a reply to send nor receives a request, and is not about to end. */
+export function endIfIdle (socket: Socket): void {
+  const response = internal(socket)._httpMessage ?? null
+  if (response === null && !socket.writableEnded && !isReceivingRequest(socket)) socket.destroySoon()
 }
 
 /** Bytes that were given to the socket's handle. */

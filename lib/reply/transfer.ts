@@ -1,6 +1,6 @@
 import type { FastifyReply } from 'fastify'
 import type { FileRange } from '../binding'
-import { closeIdleConnections } from '../connection/internals'
+import { endIfIdle } from '../connection/internals'
 import { isOwnError } from '../connection/transmit'
 import type { Transmit } from '../connection/transmit'
 import { publishAborted, publishFinished, publishStarted } from '../observe/channels'
@@ -48,7 +48,7 @@ export function startTransfer (reply: FastifyReply, { connection, isClosing }: F
       if (socket.destroyed || response.destroyed || response.writableEnded) return
       end()
       // The client has had all of it before: where Fastify has closed meanwhile, which ends idle connections once, it has found this one busy.
-      if (isClosing()) response.once('close', () => closeIdleConnections(socket))
+      if (isClosing()) response.once('close', () => endIfIdle(socket))
     } else if (isOwnError(error)) {
       // The Writable destroys the socket. That a client left, Fastify logs itself.
       reply.log.warn({ err: error }, 'fastify-ktls: the file could not be sent whole')
