@@ -17,8 +17,9 @@ export async function makePoolHolder (t: Tap.Test): Promise<HoldPool> {
     let waiting = THREADS
     // Each waits in open(2) until somebody has the other end open (man 7 fifo).
     for (let i = 0; i < THREADS; i++) {
-      fs.open(fifo, 'r', (_error, fd) => {
-        fs.closeSync(fd)
+      fs.open(fifo, 'r', (error, fd) => {
+        // A thread that comes late finds it gone.
+        if (error === null) fs.closeSync(fd)
         if (--waiting === 0) fs.closeSync(writer!)
       })
     }
