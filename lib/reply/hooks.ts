@@ -12,10 +12,10 @@ import { offerFile } from './file-reply'
 import type { FileReplyContext } from './file-reply'
 import { onFinish } from './finish'
 import { Promoter } from '../connection/promotion'
-import { endsAsNodeDoes, hasNoBody, headsAsNodeDoes, pipesAsNodeDoes, writesAsNodeDoes } from './routing'
+import { hasNoBody, pipesAsNodeDoes } from './routing'
 import { refusePayload } from './payload'
 import { isSmallBody, setMinSize } from './small-body'
-import { isPayloadUnseen } from './unseen'
+import { isUnseen } from './unseen'
 import type { Counters } from '../observe/stats'
 import { BY_NODE } from '../way'
 
@@ -38,11 +38,6 @@ export function fallbackHooks (decisions: Decisions, reasonOf: (request: Fastify
       next()
     }
   }
-}
-
-/** Whether nobody else sees what is written, from the onSend hooks down to the socket. */
-function isOnlyOurs ({ request, raw }: FastifyReply): boolean {
-  return raw.socket !== null && !raw.headersSent && isPayloadUnseen(request) && headsAsNodeDoes(raw) && writesAsNodeDoes(raw) && endsAsNodeDoes(raw)
 }
 
 export interface Offload {
@@ -91,51 +86,42 @@ export function offloadHooks (fastify: FastifyInstance, { binding, support, back
     // Null while others have their turn on the connection.
     if (reply.raw.socket === null) reply.raw.once('socket', promote)
     else promote()
-    if (typeof payload !== 'string' || connection.transmit?.active !== true || !isOnlyOurs(reply)) return undefined
+    if (typeof payload !== 'string' || connection.transmit?.active !== true || !isUnseen(reply)) return undefined
     // Node would make one string of head and text, and ask for its length once more.
     return chunkForText(payload)
   }
 
-  const contextOf = (request: FastifyRequest, connection: Connection): FileReplyContext => ({
-    binding,
-    promoter,
-    connection,
-    minSize,
-    isClosing: () => connections.closing,
-    decided: reason => decisions.decide(request, reason === null ? { path: 'file', backend: connection.transmit!.backend } : connection.way, reason)
-  })
-
-  /** Whether it goes as it is; else its stream does. */
-  const offerBody = (body: FileBody, request: FastifyRequest, reply: FastifyReply): boolean => {
-    const { socket } = request.raw
-    const refusal = socket instanceof TLSSocket ? tlsRefusal : plainRefusal
-    const connection = connections.of(socket)
-    if (refusal !== undefined || connection === undefined || decisions.isMade(request) || isOptedOut(request)) return false
-    if (!body.offer(reply, contextOf(request, connection))) return false
-    decisions.offer(request)
-    onFinish(request, reply, finished)
-    return true
-  }
-
+  /** The same. A kept file's body that is left as it is pipes its stream by itself. */
   const route = (request: FastifyRequest, reply: FastifyReply, payload: unknown): unknown => {
     // An error's reply, after a decision on the reply that failed.
-    if (decisions.isMade(request)) return
+    if (decisions.isMade(request) || (payload instanceof FileBody && payload.isOffered)) return
     const { socket } = request.raw
     const refusal = refuseRequest(request) ?? (socket instanceof TLSSocket ? tlsRefusal : plainRefusal)
     if (refusal !== undefined) return decisions.decide(request, BY_NODE, refusal)
     const connection = connections.of(socket)
     if (connection === undefined) return decisions.decide(request, BY_NODE, 'not-captured')
     if (hasNoBody(request.method, reply.statusCode)) return decisions.decide(request, connection.way, 'no-body')
-    const stream = payload instanceof ReadStream ? payload : undefined
-    if (stream === undefined && !isSmallBody(payload)) return routeData(request, reply, connection, payload)
+    const isFile = payload instanceof ReadStream || payload instanceof FileBody
+    if (!isFile && !isSmallBody(payload)) return routeData(request, reply, connection, payload)
     if (isOptedOut(request)) return decisions.decide(request, connection.way, 'route-opted-out')
-    if (stream !== undefined && !pipesAsNodeDoes(stream)) return decisions.decide(request, connection.way, 'stream-modified')
+    if (payload instanceof ReadStream && !pipesAsNodeDoes(payload)) return decisions.decide(request, connection.way, 'stream-modified')
     if (connection.refusal !== undefined) return decisions.decide(request, connection.way, connection.refusal)
-    if (stream === undefined) return decisions.decide(request, connection.way, 'too-small')
+    if (!isFile) return decisions.decide(request, connection.way, 'too-small')
     decisions.offer(request)
     // A hook that is older than ours has replied: ours did not run.
     onFinish(request, reply, finished)
-    offerFile(stream, reply, contextOf(request, connection))
+    const context: FileReplyContext = {
+      binding,
+      promoter,
+      connection,
+      minSize,
+      isClosing: () => connections.closing,
+      decided: reason => decisions.decide(request, reason === null ? { path: 'file', backend: connection.transmit!.backend } : connection.way, reason)
+    }
+    if (payload instanceof FileBody && payload.offer(reply, context)) return
+    const stream = payload instanceof FileBody ? payload.toStream() : payload
+    offerFile(stream, reply, context)
+    return stream
   }
 
   return {
@@ -146,16 +132,6 @@ export function offloadHooks (fastify: FastifyInstance, { binding, support, back
       if (connection === undefined) next()
       else connection.pipeline.admit(reply.raw, next)
     },
-    onSend: (request, reply, payload, next) => {
-      if (!(payload instanceof FileBody)) {
-        next(null, route(request, reply, payload))
-      } else if (payload.isOffered || offerBody(payload, request, reply)) {
-        next()
-      } else {
-        const stream = payload.toStream()
-        route(request, reply, stream)
-        next(null, stream)
-      }
-    }
+    onSend: (request, reply, payload, next) => { next(null, route(request, reply, payload)) }
   }
 }

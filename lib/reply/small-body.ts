@@ -22,7 +22,7 @@ export function isSmall (server: Server, length: number): boolean {
   return length <= MAX_AT_ONCE && length < (minSizes.get(server) ?? DEFAULTS.minSize)
 }
 
-/** For a reply whose onSend hooks do not see it (`isPayloadUnseen`). */
+/** For a reply whose onSend hooks do not see it (`isUnseen`). */
 export function smallBody (bytes: Buffer): Buffer {
   bodies.add(bytes)
   return bytes

@@ -1,4 +1,5 @@
-import type { FastifyRequest, onSendHookHandler } from 'fastify'
+import type { FastifyReply, FastifyRequest, onSendHookHandler } from 'fastify'
+import { endsAsNodeDoes, headsAsNodeDoes, writesAsNodeDoes } from './routing'
 
 /** The name of our own onSend hooks, which Fastify binds. */
 const OWN_HOOK = 'fastifyKtlsOnSend'
@@ -23,8 +24,14 @@ function contextOf (request: FastifyRequest): RouteContext | undefined {
   return contextSymbol && contexts[contextSymbol]
 }
 
-/** Whether no onSend hook but ours sees what is sent: then a stream and its bytes in a Buffer are the same to the application. */
-export function isPayloadUnseen (request: FastifyRequest): boolean {
+/** Whether nobody but us sees what is sent now, from the onSend hooks down to the socket: then a stream, its bytes, and what stands for them are the same to the application. Not of those who wait for their turn. */
+export function isUnseen ({ request, raw }: FastifyReply): boolean {
+  return raw.socket !== null && !raw.socket.destroyed && !raw.destroyed && !raw.headersSent && !raw.writableEnded &&
+    headsAsNodeDoes(raw) && writesAsNodeDoes(raw) && endsAsNodeDoes(raw) && hasOwnHooksOnly(request)
+}
+
+/** Whether no onSend hook but ours sees it. */
+export function hasOwnHooksOnly (request: FastifyRequest): boolean {
   const context = contextOf(request)
   return context !== undefined && (context.onSend ?? []).every(({ name }) => name === `bound ${OWN_HOOK}`)
 }

@@ -5,10 +5,9 @@ import type { FileMiss } from '../../types/index'
 import type { Binding } from '../binding'
 import { later } from '../connection/internals'
 import type { FileCounters } from '../observe/file-counters'
-import { endsAsNodeDoes, headsAsNodeDoes, writesAsNodeDoes } from '../reply/routing'
 import type { FileBody } from '../reply/file-body'
 import { isSmall, offloads } from '../reply/small-body'
-import { isPayloadUnseen } from '../reply/unseen'
+import { isUnseen } from '../reply/unseen'
 import { isUntouched, partialOf, suitsBytes, writeHead } from './head'
 import type { Head, Headers } from './head'
 import { KeptFiles } from './kept-files'
@@ -153,7 +152,7 @@ export class Registration {
   async #send (reply: FastifyReply, answer: Answer, head: Head, part: Part | undefined): Promise<void> {
     this.#counters.hit()
     writeHead(reply, head, this.#options.setHeaders, this.#varies)
-    const payload = isUnseen(reply, head, part) ? this.#payload(answer, head, part, reply) : undefined
+    const payload = goesUnseen(reply, head, part) ? this.#payload(answer, head, part, reply) : undefined
     if (payload === undefined) await reply.send(part === undefined || reply.sent ? Readable.from('') : this.#files.open(answer, part))
     else await sendUnseen(reply, payload)
   }
@@ -178,12 +177,8 @@ function askAgain (reply: FastifyReply, early: Headers, ask: () => void): void {
 }
 
 /** Whether nothing of the application's can tell bytes from a stream, and the client waits for them: those that pipeline requests do not yet. */
-function isUnseen (reply: FastifyReply, head: Head, part: Part | undefined): boolean {
-  const { raw } = reply
-  return raw.socket !== null && !raw.socket.destroyed && !raw.destroyed && !raw.headersSent && !raw.writableEnded &&
-    headsAsNodeDoes(raw) && writesAsNodeDoes(raw) && endsAsNodeDoes(raw) &&
-    !Object.hasOwn(reply, 'send') && isPayloadUnseen(reply.request) &&
-    (part === undefined || reply.hasHeader('content-type')) && suitsBytes(reply, head)
+function goesUnseen (reply: FastifyReply, head: Head, part: Part | undefined): boolean {
+  return isUnseen(reply) && !Object.hasOwn(reply, 'send') && (part === undefined || reply.hasHeader('content-type')) && suitsBytes(reply, head)
 }
 
 async function sendUnseen (reply: FastifyReply, payload: Buffer | FileBody | null): Promise<void> {
